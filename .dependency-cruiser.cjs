@@ -1,0 +1,74 @@
+/**
+ * The import rules of docs/architecture.md. Layers import downwards only:
+ * common ← database ← auth ← projects, users ← currency ← rewards ← referrals ← ops ← app.
+ */
+const LAYERS = ['common', 'database', 'auth', 'projects', 'users', 'currency', 'rewards', 'referrals', 'ops'];
+/** projects and users stand side by side: neither imports the other. */
+const SIDE_BY_SIDE = { projects: ['users'] };
+
+const layerRules = LAYERS.map((layer, index) => ({
+  name: `${layer}-imports-downwards-only`,
+  severity: 'error',
+  from: { path: `^src/${layer}/` },
+  to: {
+    path: [
+      ...LAYERS.slice(index + 1).map((above) => `^src/${above}/`),
+      ...(SIDE_BY_SIDE[layer] ?? []).map((other) => `^src/${other}/`),
+      '^src/(main|app\\.module|app\\.setup|openapi|demo|cli|migrate)(\\.ts|/)',
+    ],
+  },
+}));
+
+module.exports = {
+  forbidden: [
+    ...layerRules,
+    { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
+    {
+      name: 'migrations-are-frozen',
+      comment: 'A migration is SQL that never changes; code that does change must not reach it.',
+      severity: 'error',
+      from: { path: '^migrations/' },
+      to: { path: '^src/' },
+    },
+    {
+      name: 'no-typeorm-at-the-edge',
+      comment: 'Controllers, guards and DTOs talk to services.',
+      severity: 'error',
+      from: { path: '\\.(controller|guard|dto)\\.ts$' },
+      to: { path: 'node_modules/(typeorm|@nestjs/typeorm|pg)/' },
+    },
+    {
+      name: 'features-do-not-know-the-http-adapter',
+      severity: 'error',
+      from: { path: '^src/', pathNot: '^src/(main|app\\.setup)\\.ts$' },
+      to: { path: 'node_modules/(@types/)?(express|express-serve-static-core)/|@nestjs/platform-' },
+    },
+    {
+      name: 'other-features-entities-as-types-only',
+      comment: 'Features meet at services.',
+      severity: 'error',
+      from: { path: '^src/([^/]+)/' },
+      to: {
+        path: '^src/[^/]+/.+\\.(entity|dto|controller)\\.ts$',
+        pathNot: ['^src/$1/', '^src/common/'],
+        dependencyTypesNot: ['type-only'],
+      },
+    },
+    { name: 'no-orphans', severity: 'error', from: { orphan: true, path: '^src/' }, to: {} },
+    {
+      name: 'no-dev-dependencies',
+      severity: 'error',
+      from: { path: '^(src|migrations)/' },
+      to: { dependencyTypes: ['npm-dev'], dependencyTypesNot: ['type-only'] },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsPreCompilationDeps: true,
+    tsConfig: { fileName: 'tsconfig.json' },
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['require', 'node', 'default', 'types'],
+    },
+  },
+};

@@ -1,0 +1,26 @@
+/** Nest 12 and jose are ES modules, which jest's own loader cannot require: they are compiled like our sources. */
+const transform = {
+  '^.+\\.[mc]?[jt]s$': [
+    '@swc/jest',
+    {
+      jsc: {
+        parser: { syntax: 'typescript', decorators: true, dynamicImport: true },
+        transform: { legacyDecorator: true, decoratorMetadata: true },
+        target: 'es2023',
+        keepClassNames: true,
+      },
+      module: { type: 'commonjs' },
+    },
+  ],
+};
+
+module.exports = {
+  testMatch: ['<rootDir>/test/**/*.spec.ts'],
+  transform,
+  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose)/)'],
+  testEnvironment: 'node',
+  globalSetup: '<rootDir>/test/support/global-setup.ts',
+  globalTeardown: '<rootDir>/test/support/global-teardown.ts',
+  testTimeout: 30_000,
+  maxWorkers: 2,
+};

@@ -1,0 +1,4 @@
+import { InitialSchema1795300000000 } from './1795300000000-initial-schema';
+
+/** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
+export const migrations = [InitialSchema1795300000000];

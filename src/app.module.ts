@@ -1,0 +1,57 @@
+import { Module, type DynamicModule } from '@nestjs/common';
+import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
+import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuthModule } from './auth/auth.module';
+import { ApiErrorFilter } from './common/api-error.filter';
+import { EnvelopeInterceptor } from './common/envelope.interceptor';
+import { inputPipe } from './common/input.pipe';
+import { CONFIG, type Config } from './config';
+import { Currency } from './currency/currency.entity';
+import { CurrencyModule } from './currency/currency.module';
+import { dataSourceOptions } from './database/data-source-options';
+import { OpsModule } from './ops/ops.module';
+import { Project } from './projects/project.entity';
+import { ProjectsModule } from './projects/projects.module';
+import { ClaimIdempotencyKey } from './referrals/claim-idempotency-key.entity';
+import { ReferralClaim } from './referrals/referral-claim.entity';
+import { ReferralCode } from './referrals/referral-code.entity';
+import { ReferralsModule } from './referrals/referrals.module';
+import { RewardsModule } from './rewards/rewards.module';
+import { AppUser } from './users/app-user.entity';
+import { UsersModule } from './users/users.module';
+
+const ENTITIES = [Project, AppUser, Currency, ReferralCode, ReferralClaim, ClaimIdempotencyKey];
+
+/** The composition root: every feature, on one configuration and one database. */
+@Module({})
+export class AppModule {
+  static on(config: Config, databaseUrl: string): DynamicModule {
+    const database = { url: databaseUrl, poolSize: config.databasePoolSize };
+    return {
+      module: AppModule,
+      imports: [
+        {
+          module: ConfigModule,
+          global: true,
+          providers: [{ provide: CONFIG, useValue: config }],
+          exports: [CONFIG],
+        },
+        TypeOrmModule.forRoot({ ...dataSourceOptions(database, ENTITIES), retryAttempts: 0 }),
+        AuthModule,
+        ProjectsModule,
+        UsersModule,
+        CurrencyModule,
+        RewardsModule,
+        ReferralsModule,
+        OpsModule,
+      ],
+      providers: [
+        { provide: APP_FILTER, useClass: ApiErrorFilter },
+        { provide: APP_INTERCEPTOR, useClass: EnvelopeInterceptor },
+        { provide: APP_PIPE, useFactory: inputPipe },
+      ],
+    };
+  }
+}
+
+class ConfigModule {}

@@ -1,0 +1,126 @@
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { CorsOptionsDelegate } from '@nestjs/common/interfaces/external/cors-options.interface';
+import type { NextFunction, Request, Response } from 'express';
+import { randomUUID } from 'node:crypto';
+import { STATUS_CODES, type Server } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { ApiError, errorBody } from './common/api-error';
+import type { ErrorCode } from './common/error-catalogue';
+import { refuseHostileInput } from './common/hostile-input';
+import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
+import type { Config } from './config';
+import { serveDocs } from './openapi';
+
+const BODY_LIMIT = '16kb';
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+/** Node looks for slow clients this often; its default of 30 s would let them live that much longer. */
+const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
+/** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
+const SINGLE_HEADERS = ['x-api-key', 'authorization', 'idempotency-key', 'content-type'];
+const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
+
+type RequestWithId = Request & { id: string };
+
+/** Everything that is specific to HTTP and its adapter, shared by `main.ts` and the tests. */
+export function configureApp(app: NestExpressApplication, config: Config): void {
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.use(identifyRequest);
+  app.enableCors(corsOf(config));
+  app.use(stripVersion);
+  app.use(refuseDuplicateHeaders);
+  app.use(refuseUnreadableBody);
+  app.useBodyParser('json', { limit: BODY_LIMIT, inflate: false });
+  app.use(explainBrokenJson);
+  app.use(refuseHostileRequest);
+  serveDocs(app);
+  limitConnections(app.getHttpServer());
+}
+
+function identifyRequest(request: Request, response: Response, next: NextFunction): void {
+  const given = request.headers['x-request-id'];
+  const id = typeof given === 'string' && OUR_REQUEST_ID.test(given) ? given : randomUUID();
+  (request as RequestWithId).id = id;
+  response.setHeader('X-Request-Id', id);
+  next();
+}
+
+/** Browsers may call the client plane; the admin plane is for servers. */
+function corsOf({ corsOrigins }: Config): CorsOptionsDelegate<Request> {
+  const clientPlane = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`);
+  const options = {
+    origin: corsOrigins,
+    methods: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
+    allowedHeaders: ['x-api-key', 'authorization', 'content-type', 'if-none-match', 'idempotency-key'],
+    exposedHeaders: ['etag', 'x-request-id', 'idempotent-replayed', 'retry-after'],
+    maxAge: 600,
+  };
+  return (request, done) => done(null, clientPlane.test(request.path) ? options : { origin: false });
+}
+
+/** One implementation, two paths. */
+function stripVersion(request: Request, _response: Response, next: NextFunction): void {
+  const rest = request.url.startsWith(`${VERSION_PREFIX}/`) ? request.url.slice(VERSION_PREFIX.length) : '';
+  if (VERSIONED_PATH.test(rest.split('?', 1)[0] ?? '')) request.url = rest;
+  next();
+}
+
+function refuseDuplicateHeaders(request: Request, _response: Response, next: NextFunction): void {
+  const twice = SINGLE_HEADERS.find((name) => (request.headersDistinct[name]?.length ?? 0) > 1);
+  next(twice && ApiError.invalidInput({ field: twice, message: 'must be sent once' }));
+}
+
+function refuseUnreadableBody(request: Request, _response: Response, next: NextFunction): void {
+  // false: there is a body and it is something else; null: there is none
+  const unreadable = request.is('application/json') === false;
+  next(unreadable ? new ApiError('UNSUPPORTED_MEDIA_TYPE') : undefined);
+}
+
+function explainBrokenJson(error: unknown, _request: Request, _response: Response, next: NextFunction): void {
+  const unreadable = (error as { type?: unknown }).type === 'entity.parse.failed';
+  next(unreadable ? ApiError.invalidInput({ field: 'body', message: 'must be a JSON object' }) : error);
+}
+
+function refuseHostileRequest(request: Request, _response: Response, next: NextFunction): void {
+  const body: unknown = request.body;
+  if (Array.isArray(body)) throw ApiError.invalidInput({ field: 'body', message: 'must be a JSON object' });
+  refuseHostileInput(body, 'body');
+  refuseHostileInput(request.query, 'query');
+  next();
+}
+
+function limitConnections(server: Server): void {
+  server.headersTimeout = HEADERS_TIMEOUT_MS;
+  server.requestTimeout = REQUEST_TIMEOUT_MS;
+  // read when the server starts to listen; Nest offers no way to hand it to createServer
+  Object.assign(server, { connectionsCheckingInterval: CONNECTIONS_CHECKING_INTERVAL_MS });
+  server.on('clientError', answerBrokenRequest);
+}
+
+const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
+  HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
+};
+
+/** What never became a request still gets the envelope. */
+function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Duplex): void {
+  if (cause.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const error = new ApiError(CODE_BY_NODE_ERROR[cause.code ?? ''] ?? 'INVALID_INPUT');
+  const requestId = randomUUID();
+  const body = JSON.stringify(errorBody(error, requestId));
+  socket.end(
+    [
+      `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${requestId}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

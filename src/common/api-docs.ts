@@ -1,0 +1,90 @@
+import { applyDecorators, type Type } from '@nestjs/common';
+import { ApiExtraModels, ApiProperty, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { ERROR_CATALOGUE, type ErrorCode } from './error-catalogue';
+
+class ErrorDetailDto {
+  @ApiProperty({ type: String, example: 'INVALID_INPUT', enum: Object.keys(ERROR_CATALOGUE) })
+  code: ErrorCode;
+
+  @ApiProperty({ type: String })
+  message: string;
+
+  @ApiProperty({ required: false, description: 'What the code defines, for example the refused fields.' })
+  details?: unknown;
+
+  @ApiProperty({
+    type: String,
+    description: 'Quote it when you report a problem; also sent as X-Request-Id.',
+  })
+  request_id: string;
+}
+
+export class ErrorDto {
+  @ApiProperty({ type: ErrorDetailDto })
+  error: ErrorDetailDto;
+}
+
+/** Documents `{ data }` around a DTO. */
+export function ApiData(dto: Type, options: { status: number; description: string; isArray?: boolean }) {
+  const ref = { $ref: getSchemaPath(dto) };
+  return applyDecorators(
+    ApiExtraModels(dto),
+    ApiResponse({
+      status: options.status,
+      description: options.description,
+      schema: {
+        type: 'object',
+        required: ['data'],
+        properties: { data: options.isArray ? { type: 'array', items: ref } : ref },
+      },
+    }),
+  );
+}
+
+/** Documents `{ data, total, limit, offset }` around a DTO. */
+export function ApiPage(dto: Type, description: string) {
+  const integer = { type: 'integer', minimum: 0 };
+  return applyDecorators(
+    ApiExtraModels(dto),
+    ApiResponse({
+      status: 200,
+      description,
+      schema: {
+        type: 'object',
+        required: ['data', 'total', 'limit', 'offset'],
+        properties: {
+          data: { type: 'array', items: { $ref: getSchemaPath(dto) } },
+          total: integer,
+          limit: integer,
+          offset: integer,
+        },
+      },
+    }),
+  );
+}
+
+/** Documents each error code that a route can answer with, grouped by status, with an example of each. */
+export function ApiErrors(...codes: ErrorCode[]) {
+  const statuses = [...new Set(codes.map((code) => ERROR_CATALOGUE[code].status))];
+  return applyDecorators(
+    ApiExtraModels(ErrorDto),
+    ...statuses.map((status) => {
+      const group = codes.filter((code) => ERROR_CATALOGUE[code].status === status);
+      return ApiResponse({
+        status,
+        description: group.map((code) => `\`${code}\`: ${ERROR_CATALOGUE[code].message}`).join('<br>'),
+        content: {
+          'application/json': {
+            schema: { $ref: getSchemaPath(ErrorDto) },
+            examples: Object.fromEntries(group.map((code) => [code, { value: exampleError(code) }])),
+          },
+        },
+      });
+    }),
+  );
+}
+
+function exampleError(code: ErrorCode) {
+  const { message } = ERROR_CATALOGUE[code];
+  return { error: { code, message, request_id: '3f1c5b0e-6f0a-4c39-9a53-0d6f3d1f7c11' } };
+}

@@ -1,0 +1,44 @@
+/** SQLSTATE of an error that PostgreSQL reported, or undefined when it came from elsewhere. */
+export function sqlState(error: unknown): string | undefined {
+  const candidate = error as { code?: unknown; severity?: unknown } | null;
+  return typeof candidate?.code === 'string' && typeof candidate.severity === 'string'
+    ? candidate.code
+    : undefined;
+}
+
+/** The name of the constraint (or of the trigger that stands for one) that refused a row. */
+export function violatedRule(error: unknown): string | undefined {
+  return sqlState(error)?.startsWith('23') ? (error as { constraint?: string }).constraint : undefined;
+}
+
+/** As `violatedRule`, for a unique constraint only: somebody else was first. */
+export function violatedUnique(error: unknown): string | undefined {
+  return sqlState(error) === '23505' ? violatedRule(error) : undefined;
+}
+
+/** Serialization failure or deadlock: the transaction was undone and a new one may succeed. */
+export function isRetryable(error: unknown): boolean {
+  return ['40001', '40P01'].includes(sqlState(error) ?? '');
+}
+
+const LOST_LINK = [
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+];
+/** What pg and pg-pool say without a code when the link or the pool is gone. */
+const LOST_LINK_MESSAGE =
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Driver not Connected/i;
+
+/** The database cannot be reached, is starting, stopping, or out of connections: worth a later try. */
+export function isDatabaseUnavailable(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state !== undefined) return /^(08|57P0|53300)/.test(state);
+  if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable);
+  if (!(error instanceof Error)) return false;
+  return LOST_LINK.includes((error as { code?: string }).code ?? '') || LOST_LINK_MESSAGE.test(error.message);
+}

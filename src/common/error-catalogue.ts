@@ -1,0 +1,75 @@
+/**
+ * Every error a client can receive: its HTTP status and its default sentence.
+ *
+ * The codes are the wire contract. `docs/errors.md` explains each one to callers, and a test holds the two
+ * together. Features throw `new ApiError(code)`; a code that is not listed here does not compile.
+ */
+export const ERROR_CATALOGUE = {
+  INVALID_INPUT: { status: 400, message: 'The request is not valid. See details for the fields to correct.' },
+  INVALID_REWARD: {
+    status: 400,
+    message:
+      'A reward is {}, {"currency": code, "amount": n} or {code: n, ...}: at most 10 defined currencies, whole positive amounts.',
+  },
+  SELF_REFERRAL: { status: 400, message: 'You cannot claim your own referral code.' },
+  ALREADY_CLAIMED: {
+    status: 400,
+    message: 'You have already claimed this code. The existing claim is in details.claim.',
+  },
+  MAX_USES_REACHED: { status: 400, message: 'This referral code has been used as often as it may be.' },
+  CLAIM_LIMIT_REACHED: {
+    status: 400,
+    message: 'You have claimed as many referral codes as this app allows.',
+  },
+  MISSING_API_KEY: { status: 401, message: "Send the project's client key in the X-Api-Key header." },
+  INVALID_API_KEY: {
+    status: 401,
+    message: 'The X-Api-Key is unknown or deactivated. Check it, or create a new key.',
+  },
+  MISSING_SESSION: {
+    status: 401,
+    message: 'Send the user\'s session token as "Authorization: Bearer <token>".',
+  },
+  INVALID_TOKEN: {
+    status: 401,
+    message: 'The session token is expired, revoked or not of this project. Sign the user in again.',
+  },
+  FORBIDDEN: { status: 403, message: 'This kind of key may not call this route. Use a client key here.' },
+  INVALID_CODE: { status: 404, message: 'There is no active referral code with this spelling.' },
+  NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
+  REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time. Send it again.' },
+  CODE_EXISTS: {
+    status: 409,
+    message: 'Another code of this project has the same spelling. Choose another one.',
+  },
+  CURRENCY_EXISTS: { status: 409, message: 'This project already has a currency with this code.' },
+  USER_EXISTS: { status: 409, message: 'This project already has a user with this external id.' },
+  MAX_BALANCE_TOO_LOW: { status: 409, message: 'A balance stands above this maximum. Choose a higher one.' },
+  PAYLOAD_TOO_LARGE: { status: 413, message: 'The body is larger than 16 kB. Send less.' },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    message: 'Send the body as application/json, in UTF-8, uncompressed.',
+  },
+  IDEMPOTENCY_MISMATCH: {
+    status: 422,
+    message: 'This Idempotency-Key was used with another body. Use a new key for a new request.',
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    message: 'The request headers are too large. Send fewer or shorter ones.',
+  },
+  RETRY_EXHAUSTED: { status: 500, message: 'No free referral code was found in 5 tries. Try again.' },
+  CREATE_FAILED: { status: 500, message: 'The referral code could not be made. Try again.' },
+  CLAIM_FAILED: {
+    status: 500,
+    message: 'The claim could not be completed. Try again: a retry cannot claim twice.',
+  },
+  FETCH_FAILED: { status: 500, message: 'The transactions could not be read. Try again.' },
+  INTERNAL_ERROR: {
+    status: 500,
+    message: 'Something went wrong here. Try again, and report the request_id if it lasts.',
+  },
+  SERVICE_UNAVAILABLE: { status: 503, message: 'The service is not ready. Try again shortly.' },
+} as const satisfies Record<string, { status: number; message: string }>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;

@@ -1,0 +1,131 @@
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { z } from 'zod';
+import { StartupError } from './common/startup-error';
+
+const seconds = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
+
+/** Every setting there is. The README's table explains them; nothing else reads `process.env`. */
+const Environment = z.object({
+  NODE_ENV: z.string().default('development'),
+  HOST: z.string().min(1).default('127.0.0.1'),
+  PORT: z.coerce.number().int().min(0).max(65535).default(3000),
+  DATA_DIR: z.string().min(1).default('.data'),
+  DATABASE_URL: z.string().optional(),
+  DATABASE_WAIT_S: seconds(60),
+  DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(1000).default(10),
+  SESSION_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
+  SESSION_TTL_DAYS: z.coerce.number().int().min(1).max(365).default(30),
+  CORS_ORIGINS: z.string().default('*'),
+});
+
+/** What it takes to reach the database: all that a migration needs. */
+export interface DatabaseConfig {
+  /** Absolute path of the folder that holds the embedded database and its local secrets. */
+  readonly dataDir: string;
+  /** Undefined: the embedded PostgreSQL in `dataDir`. */
+  readonly databaseUrl: string | undefined;
+  readonly databaseWaitS: number;
+}
+
+export interface Config extends DatabaseConfig {
+  readonly production: boolean;
+  readonly host: string;
+  /** 0 lets the system choose. */
+  readonly port: number;
+  readonly databasePoolSize: number;
+  readonly sessionSecret: string;
+  readonly sessionTtlS: number;
+  /** `*`, or the origins that browsers may call the client plane from. */
+  readonly corsOrigins: '*' | string[];
+  /** An empty embedded database outside production gets a demo project. */
+  readonly seedDemo: boolean;
+  readonly sweepIntervalMs: number;
+}
+
+/** Injection token of the `Config`. */
+export const CONFIG = Symbol('CONFIG');
+
+/**
+ * Reads the settings from the environment.
+ *
+ * @throws StartupError naming the variable that is missing or wrong
+ */
+export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
+  const values = readEnvironment(env);
+  const production = values.NODE_ENV === 'production';
+  const local = values.DATABASE_URL === undefined && !production;
+  const database = databaseConfig(values);
+  return {
+    ...database,
+    production,
+    host: values.HOST,
+    port: values.PORT,
+    databasePoolSize: values.DATABASE_POOL_SIZE,
+    sessionSecret: values.SESSION_SECRET ?? localSessionSecret(database.dataDir, local),
+    sessionTtlS: values.SESSION_TTL_DAYS * 24 * 60 * 60,
+    corsOrigins:
+      values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
+    seedDemo: local,
+    sweepIntervalMs: 1000,
+  };
+}
+
+/** As `loadConfig`, for a command that serves nobody and so needs no secret. @throws StartupError */
+export function loadDatabaseConfig(env: NodeJS.ProcessEnv = process.env): DatabaseConfig {
+  return databaseConfig(readEnvironment(env));
+}
+
+type Values = z.infer<typeof Environment>;
+
+function readEnvironment(env: NodeJS.ProcessEnv): Values {
+  // FOO= in a shell or a compose file means "not set"
+  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
+  const parsed = Environment.safeParse(given);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  throw new StartupError(
+    `${issue?.path.join('.')} is not valid: ${issue?.message}. Correct it and start again.`,
+  );
+}
+
+function databaseConfig(values: Values): DatabaseConfig {
+  return {
+    dataDir: resolve(values.DATA_DIR),
+    databaseUrl: values.DATABASE_URL,
+    databaseWaitS: values.DATABASE_WAIT_S,
+  };
+}
+
+/** Creates the data folder if need be. @throws StartupError when it cannot be used */
+export function ensureDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true });
+    writeFileSync(join(dataDir, '.write-test'), '');
+  } catch (error) {
+    throw new StartupError(
+      `The data folder ${dataDir} cannot be written (${(error as NodeJS.ErrnoException).code}). ` +
+        'Set DATA_DIR to a folder that this user owns.',
+      { cause: error },
+    );
+  }
+}
+
+/** On a developer's machine a secret is made once and kept beside the data; elsewhere it must be given. */
+function localSessionSecret(dataDir: string, local: boolean): string {
+  if (!local) {
+    throw new StartupError(
+      'SESSION_SECRET is missing: it is required with DATABASE_URL or NODE_ENV=production. ' +
+        'Set it to at least 32 random characters, for example the output of: openssl rand -base64 48',
+    );
+  }
+  ensureDataDir(dataDir);
+  const file = join(dataDir, 'session-secret');
+  try {
+    writeFileSync(file, randomBytes(48).toString('base64'), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(file, 'utf8');
+}

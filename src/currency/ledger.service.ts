@@ -1,0 +1,203 @@
+import { Injectable } from '@nestjs/common';
+import { randomUUID } from 'node:crypto';
+import type { QueryRunner } from 'typeorm';
+import { clampCredit } from './amount';
+
+export type TransactionType = 'earn' | 'spend' | 'grant' | 'purchase' | 'refund' | 'recharge';
+export type TransactionSource = 'event' | 'admin' | 'store_purchase' | 'xp_reward' | 'referral' | 'system';
+
+/** A credit to one user in one currency. */
+export interface Credit {
+  userId: string;
+  currencyCode: string;
+  /** Positive and whole. */
+  amount: number;
+  transactionType: TransactionType;
+  source: TransactionSource;
+  /** What the credit is for. The ledger takes each (source, reference, user, currency) once. */
+  referenceId: string | null;
+}
+
+/** What became of a credit: the ledger line it wrote, or `null` when the project has no such currency now. */
+export type CreditResult = { transactionId: string; granted: number } | null;
+
+interface CurrencyRow {
+  id: string;
+  code: string;
+  initial_balance: number;
+  max_balance: number;
+}
+
+interface BalanceRow {
+  user_id: string;
+  currency_id: string;
+  balance: number;
+  lifetime_earned: number;
+  last_entry_no: number;
+}
+
+interface LedgerLine {
+  id: string;
+  user_id: string;
+  currency_id: string;
+  entry_no: number;
+  requested: number;
+  amount: number;
+  balance_after: number;
+  max_balance: number;
+  transaction_type: TransactionType;
+  source: TransactionSource;
+  reference_id: string | null;
+}
+
+/**
+ * Moves balances and writes the append-only ledger. The only code that does.
+ *
+ * Lock order, the same for every caller: currencies by id (shared), then balances by user and currency. Callers
+ * hand over a set of credits and never lock these rows themselves.
+ */
+@Injectable()
+export class LedgerService {
+  /**
+   * Applies credits in one project, in the given order, within the caller's transaction. Each is clamped to the
+   * currency's maximum and writes one line, also when nothing fits.
+   *
+   * @returns one result per credit, in the same order
+   * @throws a unique violation of `currency_transactions_source_unique` when a credit was already applied
+   */
+  async credit(queryRunner: QueryRunner, projectId: string, credits: Credit[]): Promise<CreditResult[]> {
+    const currencies = await lockCurrencies(queryRunner, projectId, credits);
+    const payable = credits.filter((credit) => currencies.has(credit.currencyCode));
+    if (payable.length === 0) return credits.map(() => null);
+
+    const balances = await lockBalances(queryRunner, projectId, currencies, payable);
+    const lines: LedgerLine[] = [];
+    const results = credits.map((credit): CreditResult => {
+      const currency = currencies.get(credit.currencyCode);
+      const balance = currency && balances.get(balanceKey(credit.userId, currency.id));
+      if (!currency || !balance) return null;
+      if (balance.last_entry_no === 0 && currency.initial_balance > 0) lines.push(open(balance, currency));
+      const line = apply(credit, balance, currency);
+      lines.push(line);
+      return { transactionId: line.id, granted: line.amount };
+    });
+    await writeBalances(queryRunner, projectId, [...balances.values()]);
+    await writeLines(queryRunner, projectId, lines);
+    return results;
+  }
+}
+
+/** Shared, so that a maximum cannot be lowered and a currency not deleted until this transaction ends. */
+async function lockCurrencies(
+  queryRunner: QueryRunner,
+  projectId: string,
+  credits: Credit[],
+): Promise<Map<string, CurrencyRow>> {
+  const rows = (await queryRunner.query(
+    `SELECT id, code, initial_balance, max_balance FROM currencies
+      WHERE project_id = $1 AND code = ANY($2) AND deleted_at IS NULL
+      ORDER BY id FOR SHARE`,
+    [projectId, [...new Set(credits.map((credit) => credit.currencyCode))]],
+  )) as CurrencyRow[];
+  return new Map(rows.map((row) => [row.code, row]));
+}
+
+/**
+ * Makes the rows that are missing, then locks all of them in a statement of its own: an insert that finds the row
+ * there neither returns nor locks it.
+ */
+async function lockBalances(
+  queryRunner: QueryRunner,
+  projectId: string,
+  currencies: Map<string, CurrencyRow>,
+  credits: Credit[],
+): Promise<Map<string, BalanceRow>> {
+  const pairs = credits.map((credit) => ({
+    userId: credit.userId,
+    currencyId: currencies.get(credit.currencyCode)?.id,
+  }));
+  const wanted = [projectId, pairs.map((pair) => pair.userId), pairs.map((pair) => pair.currencyId)];
+  await queryRunner.query(
+    `INSERT INTO balances (project_id, user_id, currency_id)
+     SELECT DISTINCT $1::uuid, user_id, currency_id FROM unnest($2::uuid[], $3::uuid[]) AS w (user_id, currency_id)
+      ORDER BY user_id, currency_id
+     ON CONFLICT DO NOTHING`,
+    wanted,
+  );
+  const rows = (await queryRunner.query(
+    `SELECT user_id, currency_id, balance, lifetime_earned, last_entry_no FROM balances
+      WHERE project_id = $1
+        AND (user_id, currency_id) IN (SELECT user_id, currency_id FROM unnest($2::uuid[], $3::uuid[]) AS w (user_id, currency_id))
+      ORDER BY user_id, currency_id FOR UPDATE`,
+    wanted,
+  )) as BalanceRow[];
+  return new Map(rows.map((row) => [balanceKey(row.user_id, row.currency_id), row]));
+}
+
+/** The first movement writes the currency's initial balance as a line of its own, so that the ledger adds up. */
+function open(balance: BalanceRow, currency: CurrencyRow): LedgerLine {
+  balance.balance = currency.initial_balance;
+  balance.last_entry_no = 1;
+  return {
+    id: randomUUID(),
+    user_id: balance.user_id,
+    currency_id: currency.id,
+    entry_no: 1,
+    requested: currency.initial_balance,
+    amount: currency.initial_balance,
+    balance_after: currency.initial_balance,
+    max_balance: currency.max_balance,
+    transaction_type: 'grant',
+    source: 'system',
+    reference_id: null,
+  };
+}
+
+function apply(credit: Credit, balance: BalanceRow, currency: CurrencyRow): LedgerLine {
+  const granted = clampCredit(credit.amount, balance.balance, currency.max_balance);
+  balance.balance += granted;
+  balance.lifetime_earned += granted;
+  balance.last_entry_no += 1;
+  return {
+    id: randomUUID(),
+    user_id: balance.user_id,
+    currency_id: currency.id,
+    entry_no: balance.last_entry_no,
+    requested: credit.amount,
+    amount: granted,
+    balance_after: balance.balance,
+    max_balance: currency.max_balance,
+    transaction_type: credit.transactionType,
+    source: credit.source,
+    reference_id: credit.referenceId,
+  };
+}
+
+async function writeBalances(
+  queryRunner: QueryRunner,
+  projectId: string,
+  balances: BalanceRow[],
+): Promise<void> {
+  await queryRunner.query(
+    `UPDATE balances b
+        SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no, updated_at = now()
+       FROM json_populate_recordset(NULL::balances, $2) AS w
+      WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
+    [projectId, JSON.stringify(balances)],
+  );
+}
+
+async function writeLines(queryRunner: QueryRunner, projectId: string, lines: LedgerLine[]): Promise<void> {
+  await queryRunner.query(
+    `INSERT INTO currency_transactions (project_id, id, user_id, currency_id, entry_no, requested, amount, balance_after,
+                                        max_balance, transaction_type, source, reference_id)
+     SELECT $1, id, user_id, currency_id, entry_no, requested, amount, balance_after,
+            max_balance, transaction_type, source, reference_id
+       FROM json_populate_recordset(NULL::currency_transactions, $2)`,
+    [projectId, JSON.stringify(lines)],
+  );
+}
+
+function balanceKey(userId: string, currencyId: string): string {
+  return `${userId}/${currencyId}`;
+}

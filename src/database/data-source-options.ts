@@ -1,0 +1,75 @@
+import { types } from 'pg';
+import type { DataSourceOptions, EntitySchema } from 'typeorm';
+import { migrations } from '../../migrations';
+
+/** No statement of ours needs longer; a stuck one frees its locks and its connection. */
+const STATEMENT_TIMEOUT_MS = 3_000;
+/** A claim waits this long for its turn on a hot code before it gives up. */
+const LOCK_TIMEOUT_MS = 2_000;
+/** A process that stops in mid-transaction holds its locks no longer than this. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 4_000;
+/** The client's own limit, for a link that has gone silent: longer than the server's, which frees locks sooner. */
+const QUERY_TIMEOUT_MS = 5_000;
+const CONNECTION_TIMEOUT_MS = 3_000;
+
+const INT8_OID = 20;
+
+interface DatabaseSettings {
+  url: string;
+  poolSize: number;
+}
+
+type Entities = (string | (new () => object) | EntitySchema)[];
+
+/** How the server talks to PostgreSQL: bounded in every direction, exact integers, READ COMMITTED. */
+export function dataSourceOptions(settings: DatabaseSettings, entities: Entities = []): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url: settings.url,
+    entities,
+    migrations,
+    migrationsTableName: 'migrations',
+    synchronize: false,
+    installExtensions: false,
+    logging: false,
+    poolSize: settings.poolSize,
+    connectTimeoutMS: CONNECTION_TIMEOUT_MS,
+    applicationName: 'amba-referrals',
+    extra: {
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      query_timeout: QUERY_TIMEOUT_MS,
+      // whatever the server's default may be: the locks are written for READ COMMITTED
+      options: '-c default_transaction_isolation=read\\ committed',
+      keepAlive: true,
+      types: { getTypeParser },
+    },
+  };
+}
+
+/** Migrations take as long as they take, and wait for their turn. */
+export function migrationDataSourceOptions(url: string): DataSourceOptions {
+  return {
+    type: 'postgres',
+    url,
+    migrations,
+    migrationsTableName: 'migrations',
+    installExtensions: false,
+    logging: false,
+    poolSize: 2,
+    connectTimeoutMS: CONNECTION_TIMEOUT_MS,
+    applicationName: 'amba-referrals migrate',
+  };
+}
+
+/** bigint columns arrive as exact numbers; the schema's CHECKs keep them within 2^53 - 1. */
+function getTypeParser(oid: number, format?: 'text' | 'binary'): (value: string) => unknown {
+  return oid === INT8_OID ? exactInteger : (types.getTypeParser(oid, format) as (value: string) => unknown);
+}
+
+function exactInteger(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value)) throw new RangeError(`${text} is not an exact JSON integer`);
+  return value;
+}

@@ -1,0 +1,257 @@
+import { execFile } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import {
+  appendFileSync,
+  chownSync,
+  existsSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { Client } from 'pg';
+import { StartupError } from '../common/startup-error';
+import { ensureDataDir } from '../config';
+import { findInstallation, type Installation } from './embedded-binaries';
+
+const run = promisify(execFile);
+
+const USER = 'amba';
+const DATABASE = 'postgres';
+const MAJOR_VERSION = '18';
+/** Held by the serving process for as long as it lives, so that two servers never share one data folder. */
+const SERVER_LOCK = 4_826_310_958;
+const START_TIMEOUT_S = 60;
+const START_TRIES = 5;
+
+const SETTINGS = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'max_connections = 200'];
+/** For data that is thrown away: nothing waits for the disk. */
+const THROWAWAY_SETTINGS = ['fsync = off', 'synchronous_commit = off', 'full_page_writes = off'];
+
+interface EmbeddedOptions {
+  /** The data is not meant to survive a crash (tests). */
+  throwaway?: boolean;
+}
+
+/**
+ * A real PostgreSQL, shipped as an npm package, that keeps its data in the data folder and listens on loopback.
+ *
+ * A server left behind by a killed process is adopted; one that was killed itself recovers as it starts.
+ */
+export class EmbeddedPostgres {
+  private serverLock?: Client;
+
+  private constructor(
+    readonly url: string,
+    private readonly installation: Installation,
+    private readonly role: 'server' | 'command',
+    private readonly startedHere: boolean,
+  ) {}
+
+  /**
+   * Starts the database of the data folder, or joins it when it is running.
+   *
+   * @throws StartupError when it cannot be started, or (as `server`) when another server has it
+   */
+  static async open(
+    dataDir: string,
+    role: 'server' | 'command',
+    options: EmbeddedOptions = {},
+  ): Promise<EmbeddedPostgres> {
+    ensureDataDir(dataDir);
+    const installation = findInstallation(dataDir);
+    const password = localPassword(dataDir);
+    await initialize(installation, password, options);
+    const { port, startedHere } = await startOrJoin(installation, password);
+    const postgres = new EmbeddedPostgres(urlOf(port, password), installation, role, startedHere);
+    if (role === 'server' && !(await postgres.takeServerLock())) {
+      throw new StartupError(
+        `The data folder ${dataDir} is in use by another server. Stop that one, or set DATA_DIR to another folder.`,
+      );
+    }
+    return postgres;
+  }
+
+  /** A server stops its database; a command stops it only if it started it and no server has come since. */
+  async close(): Promise<void> {
+    const mayStop = this.role === 'server' || (this.startedHere && (await this.takeServerLock()));
+    await this.serverLock?.end().catch(() => undefined);
+    if (!mayStop) return;
+    // smart: other commands that joined in the meantime finish first
+    const mode = this.role === 'server' ? 'fast' : 'smart';
+    await pgCtl(this.installation, ['stop', '-w', '-t', String(START_TIMEOUT_S), '-m', mode]);
+  }
+
+  private async takeServerLock(): Promise<boolean> {
+    const client = new Client({ connectionString: this.url });
+    // a lost connection only means that the database is gone, which the pool will tell
+    client.on('error', () => undefined);
+    await client.connect();
+    const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
+      SERVER_LOCK,
+    ]);
+    if (rows[0]?.taken === true) {
+      this.serverLock = client;
+      return true;
+    }
+    await client.end();
+    return false;
+  }
+}
+
+/** Made once, readable by its owner only. Two first starts at once end up with the same one. */
+function localPassword(dataDir: string): string {
+  const file = join(dataDir, 'postgres-password');
+  try {
+    writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  }
+  return readFileSync(file, 'utf8');
+}
+
+/** Makes the cluster beside its final place and moves it there whole, so that an interrupted start leaves none. */
+async function initialize(
+  installation: Installation,
+  password: string,
+  options: EmbeddedOptions,
+): Promise<void> {
+  const dataDir = clusterDir(installation);
+  const versionFile = join(dataDir, 'PG_VERSION');
+  if (existsSync(versionFile)) {
+    const version = readFileSync(versionFile, 'utf8').trim();
+    if (version === MAJOR_VERSION) return;
+    throw new StartupError(
+      `${dataDir} was made by PostgreSQL ${version}, this is ${MAJOR_VERSION}. Move it away, or use the earlier release.`,
+    );
+  }
+  const draft = `${dataDir}.${process.pid}`;
+  const passwordFile = `${draft}.password`;
+  try {
+    writeFileSync(passwordFile, password, { mode: 0o600 });
+    if (installation.account) chownSync(passwordFile, installation.account.uid, installation.account.gid);
+    await execute(installation, 'initdb', [
+      ...['-D', draft, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`],
+      ...['--locale=C', '-E', 'UTF8', ...(options.throwaway ? ['--no-sync'] : [])],
+    ]);
+    const settings = [...SETTINGS, ...(options.throwaway ? THROWAWAY_SETTINGS : [])];
+    appendFileSync(join(draft, 'postgresql.conf'), `\n${settings.join('\n')}\n`);
+    if (!existsSync(dataDir)) renameSync(draft, dataDir);
+  } catch (error) {
+    // a start beside ours may have moved its cluster into place first
+    if (!existsSync(versionFile))
+      throw new StartupError(`The database could not be made: ${text(error)}`, { cause: error });
+  } finally {
+    rmSync(passwordFile, { force: true });
+    rmSync(draft, { recursive: true, force: true });
+  }
+}
+
+async function startOrJoin(
+  installation: Installation,
+  password: string,
+): Promise<{ port: number; startedHere: boolean }> {
+  for (let tries = 1; ; tries += 1) {
+    const running = runningPort(installation);
+    if (running !== undefined && (await answers(urlOf(running, password)))) {
+      return { port: running, startedHere: false };
+    }
+    const port = await freePort();
+    try {
+      const log = join(installation.home, 'server.log');
+      await pgCtl(installation, [
+        'start',
+        '-w',
+        '-t',
+        String(START_TIMEOUT_S),
+        '-l',
+        log,
+        '-o',
+        `-p ${port}`,
+      ]);
+      return { port, startedHere: true };
+    } catch (error) {
+      // Another start may have won, a taken port may be free now, and after `kill -9` of the server its last
+      // processes may hold the shared memory for a moment.
+      if (tries < START_TRIES) await sleep(tries * 500);
+      else
+        throw new StartupError(`The database did not start: ${text(error)} ${lastLogLines(installation)}`, {
+          cause: error,
+        });
+    }
+  }
+}
+
+/** The port of a server that says it is ready, from the lock file that PostgreSQL keeps. */
+function runningPort(installation: Installation): number | undefined {
+  try {
+    const lines = readFileSync(join(clusterDir(installation), 'postmaster.pid'), 'utf8').split('\n');
+    return lines[7]?.trim() === 'ready' ? Number(lines[3]) : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+async function answers(url: string): Promise<boolean> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 3_000 });
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    return true;
+  } catch {
+    return false;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function freePort(): Promise<number> {
+  return new Promise((resolve, reject) => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+function pgCtl(installation: Installation, args: string[]): Promise<void> {
+  return execute(installation, 'pg_ctl', ['-D', clusterDir(installation), ...args]);
+}
+
+async function execute(
+  { binDir, home, account }: Installation,
+  program: string,
+  args: string[],
+): Promise<void> {
+  await run(join(binDir, program), args, {
+    ...account,
+    cwd: home,
+    env: { PATH: '/usr/bin:/bin', LC_ALL: 'C' },
+  });
+}
+
+function clusterDir({ home }: Installation): string {
+  return join(home, 'data');
+}
+
+function urlOf(port: number, password: string): string {
+  return `postgres://${USER}:${password}@127.0.0.1:${port}/${DATABASE}`;
+}
+
+function lastLogLines({ home }: Installation): string {
+  const log = join(home, 'server.log');
+  return existsSync(log)
+    ? `Last lines of ${log}: ${readFileSync(log, 'utf8').trim().split('\n').slice(-3).join(' | ')}`
+    : '';
+}
+
+function text(error: unknown): string {
+  const { stderr, message } = error as { stderr?: string; message: string };
+  return (stderr || message).trim().replaceAll('\n', ' ');
+}

@@ -1,0 +1,98 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
+import { isDatabaseUnavailable, sqlState } from '../common/database-error';
+import { StartupError } from '../common/startup-error';
+
+const MIN_SERVER_VERSION = 150_000;
+const RETRY_INTERVAL_MS = 1_000;
+
+/**
+ * Waits until the server answers, a line per failed try. A server that is down is waited for; an address that
+ * can never work ends at once.
+ *
+ * @throws StartupError saying what to correct, or after `waitS` seconds
+ */
+export async function waitForDatabase(
+  url: string,
+  waitS: number,
+  log: (line: string) => void,
+): Promise<void> {
+  assertPostgresUrl(url);
+  const deadline = Date.now() + waitS * 1000;
+  for (let tries = 1; ; tries += 1) {
+    try {
+      return await probe(url);
+    } catch (error) {
+      if (error instanceof StartupError) throw error;
+      if (!isDatabaseUnavailable(error)) throw explain(error, url);
+      if (Date.now() + RETRY_INTERVAL_MS > deadline) {
+        throw new StartupError(
+          `The database at ${address(url)} did not answer within ${waitS} s (${reason(error)}). ` +
+            'Start it, correct DATABASE_URL, or raise DATABASE_WAIT_S.',
+          { cause: error },
+        );
+      }
+      log(`Waiting for the database at ${address(url)}: try ${tries}, ${reason(error)}`);
+      await sleep(RETRY_INTERVAL_MS);
+    }
+  }
+}
+
+async function probe(url: string): Promise<void> {
+  const client = new Client({ connectionString: url, connectionTimeoutMillis: 3_000 });
+  // a connection lost after the answer is not our concern here
+  client.on('error', () => undefined);
+  try {
+    await client.connect();
+    const { rows } = await client.query<{ version: string }>(
+      `SELECT current_setting('server_version_num') AS version`,
+    );
+    if (Number(rows[0]?.version) < MIN_SERVER_VERSION) {
+      throw new StartupError(
+        `The server at ${address(url)} is PostgreSQL ${Math.floor(Number(rows[0]?.version) / 10_000)}. Use version 15 or newer.`,
+      );
+    }
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+function assertPostgresUrl(url: string): void {
+  const valid = URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol);
+  if (!valid) {
+    throw new StartupError(
+      'DATABASE_URL is malformed. Write it as postgres://user:password@host:5432/database, with special characters percent-encoded.',
+    );
+  }
+}
+
+function explain(error: unknown, url: string): StartupError {
+  const { username, pathname } = new URL(url);
+  const state = sqlState(error);
+  if (state === '28P01' || state === '28000') {
+    return new StartupError(
+      `The server at ${address(url)} refused user "${username}" (${reason(error)}). Correct the user or password in DATABASE_URL.`,
+    );
+  }
+  if (state === '3D000') {
+    return new StartupError(
+      `The server at ${address(url)} has no database "${pathname.slice(1)}". Create it (createdb), or correct DATABASE_URL.`,
+    );
+  }
+  return new StartupError(
+    `The database at ${address(url)} cannot be used: ${reason(error)}. Correct DATABASE_URL.`,
+    {
+      cause: error,
+    },
+  );
+}
+
+/** Host and port only: the URL itself holds a password. */
+function address(url: string): string {
+  return new URL(url).host || 'the local socket';
+}
+
+function reason(error: unknown): string {
+  if (error instanceof AggregateError) return reason(error.errors[0]);
+  return error instanceof Error ? error.message : String(error);
+}

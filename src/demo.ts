@@ -1,0 +1,91 @@
+import type { INestApplicationContext } from '@nestjs/common';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Config } from './config';
+import { CurrencyService } from './currency/currency.service';
+import { ProjectsService } from './projects/projects.service';
+import { ReferralCodesService } from './referrals/referral-codes.service';
+import { EXAMPLE_CODE } from './referrals/referrals.dto';
+import { UsersService } from './users/users.service';
+
+/** What a developer needs to try the demo project. */
+interface Demo {
+  clientKey: string;
+  adaToken: string;
+  graceToken: string;
+}
+
+/** Kept beside the data: a key is stored as a digest only and could not be shown again. */
+interface DemoFile {
+  projectId: string;
+  clientKey: string;
+  adaId: string;
+  graceId: string;
+}
+
+const DEMO_FILE = 'demo.json';
+
+/**
+ * Fills an empty database with a project, two currencies, a template and two users, and opens a session for each.
+ *
+ * @returns undefined when the database holds other projects and no demo
+ */
+export async function seedDemo(app: INestApplicationContext, { dataDir }: Config): Promise<Demo | undefined> {
+  const file = join(dataDir, DEMO_FILE);
+  if (await app.get(ProjectsService).isEmpty()) {
+    writeFileSync(file, JSON.stringify(await makeProject(app), null, 2), { mode: 0o600 });
+  }
+  const demo = readDemoFile(file);
+  if (demo === undefined) return undefined;
+  const users = app.get(UsersService);
+  return {
+    clientKey: demo.clientKey,
+    adaToken: await users.openSession(demo.projectId, demo.adaId),
+    graceToken: await users.openSession(demo.projectId, demo.graceId),
+  };
+}
+
+async function makeProject(app: INestApplicationContext): Promise<DemoFile> {
+  const project = await app.get(ProjectsService).create({ name: 'Demo' }, 'development');
+  const currencies = app.get(CurrencyService);
+  await currencies.create(project.id, { code: 'coins', name: 'Coins', initialBalance: 100 });
+  await currencies.create(project.id, { code: 'gems', name: 'Gems', isPremium: true, maxBalance: 1000 });
+  const codes = app.get(ReferralCodesService);
+  const rewards = { rewardReferrer: { gems: 50 }, rewardReferee: { gems: 25, coins: 200 } };
+  await codes.create(project.id, { code: 'WELCOME', ...rewards });
+  const users = app.get(UsersService);
+  const ada = await users.create(project.id, { externalId: 'ada', displayName: 'Ada' });
+  const grace = await users.create(project.id, { externalId: 'grace', displayName: 'Grace' });
+  // with a known spelling, so that the examples of the API's reference work on it
+  await codes.create(project.id, { code: EXAMPLE_CODE, userId: ada.id, ...rewards });
+  return { projectId: project.id, clientKey: project.client_key, adaId: ada.id, graceId: grace.id };
+}
+
+function readDemoFile(file: string): DemoFile | undefined {
+  try {
+    return JSON.parse(readFileSync(file, 'utf8')) as DemoFile;
+  } catch {
+    return undefined;
+  }
+}
+
+/** The lines to paste: read Ada's code, let Grace claim it, see both rewards. */
+export function describeDemo({ clientKey, adaToken, graceToken }: Demo, url: string): string {
+  const as = (user: string) => `-H "X-Api-Key: $KEY" -H "Authorization: Bearer $${user}"`;
+  const claim = `-H 'Content-Type: application/json' -d '{"code":"${EXAMPLE_CODE}"}'`;
+  return `
+A demo project with two users, Ada and Grace, is ready to try. Its client key and their session tokens:
+
+KEY=${clientKey}
+ADA=${adaToken}
+GRACE=${graceToken}
+
+Paste the three lines above, then these, to read Ada's code, let Grace claim it, and see both rewards:
+
+curl -s ${url}/v1/client/referrals/my-code ${as('ADA')}; echo
+curl -s ${url}/v1/client/referrals/claim ${as('GRACE')} ${claim}; echo
+curl -s ${url}/v1/client/currencies ${as('ADA')}; echo
+curl -s ${url}/v1/client/currencies ${as('GRACE')}; echo
+
+Ctrl-C stops the server. The data stays; the next start finds it.`;
+}

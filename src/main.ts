@@ -1,0 +1,106 @@
+import 'reflect-metadata';
+import { ConsoleLogger } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module';
+import { configureApp } from './app.setup';
+import { explain } from './common/run-command';
+import { StartupError } from './common/startup-error';
+import { loadConfig, type Config } from './config';
+import { openDatabase, type Database } from './database/database';
+import { describeDemo, seedDemo } from './demo';
+
+/** How long a shutdown waits for requests under way. */
+const SHUTDOWN_TIMEOUT_MS = 10_000;
+
+const say = (line: string) => process.stdout.write(`${line}\n`);
+
+/** Opens the database, serves, and returns what stops both. */
+async function start(): Promise<() => Promise<void>> {
+  const config = loadConfig();
+  const database = await openDatabase(config, { role: 'server', log: say });
+  try {
+    const app = await serve(config, database);
+    return async () => {
+      await closeApp(app);
+      await database.close();
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+}
+
+async function serve(config: Config, database: Database): Promise<NestExpressApplication> {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.on(config, database.url), {
+    bodyParser: false,
+    abortOnError: false,
+    logger: new ConsoleLogger({ json: config.production, logLevels: ['fatal', 'error', 'warn'] }),
+  });
+  try {
+    configureApp(app, config);
+    await listen(app, config);
+    const url = await addressOf(app, config);
+    say(`\nAmba Referrals is ready.\n\n  API         ${url}/v1\n  Swagger UI  ${url}/docs`);
+    const demo = config.seedDemo ? await seedDemo(app, config) : undefined;
+    if (demo) say(describeDemo(demo, url));
+    return app;
+  } catch (error) {
+    await app.close();
+    throw error;
+  }
+}
+
+async function listen(app: NestExpressApplication, { host, port }: Config): Promise<void> {
+  try {
+    await app.listen(port, host);
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE') {
+      throw new StartupError(
+        `Port ${port} is taken. Stop what listens there, or start with another one: PORT=3001 npm start`,
+      );
+    }
+    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
+      throw new StartupError(
+        `Cannot listen on ${host}:${port} (${code}). Set HOST and PORT to an address of this machine.`,
+      );
+    }
+    throw error;
+  }
+}
+
+async function addressOf(app: NestExpressApplication, { host }: Config): Promise<string> {
+  const { port } = new URL(await app.getUrl());
+  return `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port || 80}`;
+}
+
+/** In-flight requests finish; one that does not within the limit is cut. */
+async function closeApp(app: NestExpressApplication): Promise<void> {
+  const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), SHUTDOWN_TIMEOUT_MS);
+  await app.close();
+  clearTimeout(cut);
+}
+
+function stopOnSignal(stop: () => Promise<void>): void {
+  let stopping = false;
+  const onSignal = (signal: NodeJS.Signals) => {
+    // npm passes a Ctrl-C on that the terminal already delivered
+    if (stopping) return;
+    stopping = true;
+    say(`\n${signal}: stopping …`);
+    stop().then(() => {
+      say('Stopped.');
+      process.exit(0);
+    }, fail);
+  };
+  process.on('SIGINT', onSignal);
+  process.on('SIGTERM', onSignal);
+}
+
+function fail(error: unknown): void {
+  process.stderr.write(`\n${explain(error)}\n`);
+  process.exit(1);
+}
+
+start().then(stopOnSignal, fail);

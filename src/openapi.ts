@@ -1,0 +1,47 @@
+import type { INestApplication } from '@nestjs/common';
+import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
+import { API_KEY_SCHEME, SESSION_SCHEME } from './auth/client-plane.decorator';
+import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
+
+const DESCRIPTION = `Referral codes and currency rewards for apps.
+
+**Try it:** press *Authorize*, paste the client key and the second user's session token that \`npm start\` printed,
+then run *Claim a referral code* and look at the balances. Sign in as the first user to see the other reward.
+
+Every versioned route also answers without the \`${VERSION_PREFIX}\` prefix. Answers are \`{ "data": … }\`; failures are
+\`{ "error": { "code", "message", "details"?, "request_id" } }\`.`;
+
+/** The OpenAPI document: what the decorators say, under the paths that clients send. */
+export function openApiDocument(app: INestApplication): OpenAPIObject {
+  const settings = new DocumentBuilder()
+    .setTitle('Amba Referrals')
+    .setDescription(DESCRIPTION)
+    .setVersion('1')
+    .addApiKey(
+      { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The project's client key." },
+      API_KEY_SCHEME,
+    )
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: "The user's session token." },
+      SESSION_SCHEME,
+    )
+    .build();
+  const document = SwaggerModule.createDocument(app, settings, {
+    operationIdFactory: (_controller, method) => method,
+  });
+  const paths = Object.entries(document.paths).map(([path, item]) => [
+    VERSIONED_PATH.test(path) ? VERSION_PREFIX + path : path,
+    item,
+  ]);
+  return { ...document, paths: Object.fromEntries(paths) as OpenAPIObject['paths'] };
+}
+
+/** Serves Swagger UI at `/docs` and the document at `/docs-json`. */
+export function serveDocs(app: INestApplication): void {
+  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+    customSiteTitle: 'Amba Referrals API',
+    jsonDocumentUrl: 'docs-json',
+    yamlDocumentUrl: 'docs-yaml',
+    swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
+  });
+}

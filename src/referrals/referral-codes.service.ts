@@ -1,0 +1,114 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import type { Caller } from '../auth/sessions.service';
+import { ApiError } from '../common/api-error';
+import { isDatabaseUnavailable, violatedUnique } from '../common/database-error';
+import { ProjectsService } from '../projects/projects.service';
+import type { RewardJson } from '../rewards/reward';
+import { RewardsService } from '../rewards/rewards.service';
+import { generateCode, isOwnCode } from './code';
+import { ReferralCode } from './referral-code.entity';
+
+/** Contract §2: a free code is looked for this often. */
+const MAX_TRIES = 5;
+
+export interface NewCode {
+  /** 3 to 32 letters, digits, `_` and `-`; generated when not given. */
+  code?: string;
+  /** The user whose own code this is; without one it is a template and a promo code. */
+  userId?: string;
+  rewardReferrer?: RewardJson;
+  rewardReferee?: RewardJson;
+  maxUses?: number;
+}
+
+@Injectable()
+export class ReferralCodesService {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly projects: ProjectsService,
+    private readonly rewards: RewardsService,
+  ) {}
+
+  /**
+   * The caller's own code, made on first read with the rewards of the project's oldest active template.
+   *
+   * @throws ApiError RETRY_EXHAUSTED after five codes that were taken, CREATE_FAILED
+   */
+  async ownCode(caller: Caller): Promise<{ code: ReferralCode; created: boolean }> {
+    const existing = await this.findOwn(caller);
+    if (existing) return { code: existing, created: false };
+    try {
+      const created = await this.makeOwn(caller);
+      return { code: await this.dataSource.manager.findOneByOrFail(ReferralCode, created), created: true };
+    } catch (error) {
+      // somebody else's first read of the same user may have won
+      const winner = violatedUnique(error) && (await this.findOwn(caller));
+      if (winner) return { code: winner, created: false };
+      if (error instanceof ApiError || isDatabaseUnavailable(error)) throw error;
+      throw new ApiError('CREATE_FAILED', { cause: error });
+    }
+  }
+
+  /**
+   * Creates a template, a promo code or a user's own code for a developer.
+   *
+   * @throws ApiError INVALID_INPUT, INVALID_REWARD, CODE_EXISTS, RETRY_EXHAUSTED
+   */
+  async create(projectId: string, { code, rewardReferrer = {}, rewardReferee = {}, ...rest }: NewCode) {
+    if (code !== undefined && !isOwnCode(code)) {
+      throw ApiError.invalidInput({ field: 'code', message: 'must be 3 to 32 letters, digits, _ and -' });
+    }
+    await this.rewards.validate(projectId, rewardReferrer);
+    await this.rewards.validate(projectId, rewardReferee);
+    const insert = (spelling: string) =>
+      this.dataSource.manager.save(ReferralCode, {
+        projectId,
+        code: spelling,
+        rewardReferrer,
+        rewardReferee,
+        ...rest,
+      });
+    if (code === undefined) return this.withFreeCode(projectId, insert);
+    try {
+      return await insert(code);
+    } catch (error) {
+      throw violatedUnique(error) ? new ApiError('CODE_EXISTS', { cause: error }) : error;
+    }
+  }
+
+  private findOwn({ projectId, userId }: Caller): Promise<ReferralCode | null> {
+    return this.dataSource.manager.findOne(ReferralCode, { where: { projectId, userId } });
+  }
+
+  private makeOwn({ projectId, userId }: Caller): Promise<{ projectId: string; id: string }> {
+    return this.withFreeCode(projectId, async (code) => {
+      const [row] = await this.dataSource.query<[{ id: string }]>(
+        `INSERT INTO referral_codes (project_id, user_id, code, reward_referrer, reward_referee)
+         SELECT $1, $2, $3, coalesce(t.reward_referrer, '{}'), coalesce(t.reward_referee, '{}')
+           FROM (VALUES (1)) AS always_one_row
+           LEFT JOIN LATERAL (
+             SELECT reward_referrer, reward_referee FROM referral_codes
+              WHERE project_id = $1 AND user_id IS NULL AND is_active AND deleted_at IS NULL
+              ORDER BY created_at, id LIMIT 1) AS t ON true
+         RETURNING id`,
+        [projectId, userId, code],
+      );
+      return { projectId, id: row.id };
+    });
+  }
+
+  /** Generates codes until one is free. */
+  private async withFreeCode<T>(projectId: string, insert: (code: string) => Promise<T>): Promise<T> {
+    const { referralCodeLength } = await this.projects.get(projectId);
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      try {
+        return await insert(generateCode(referralCodeLength));
+      } catch (error) {
+        if (violatedUnique(error) !== 'referral_codes_canonical_unique') throw error;
+      }
+    }
+    throw new ApiError('RETRY_EXHAUSTED');
+  }
+}

@@ -1,0 +1,83 @@
+import { Body, Controller, Get, Headers, Post } from '@nestjs/common';
+import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { CurrentCaller } from '../auth/authenticated-request';
+import { ClientPlane } from '../auth/client-plane.decorator';
+import type { Caller } from '../auth/sessions.service';
+import { ApiData, ApiErrors } from '../common/api-docs';
+import { ApiError } from '../common/api-error';
+import { Reply } from '../common/reply';
+import { ReferralCodesService } from './referral-codes.service';
+import { ClaimDto, ClaimRequestDto, ReferralCodeDto, toReferralCodeDto } from './referrals.dto';
+import { ReferralsService, toClaimJson } from './referrals.service';
+
+const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
+
+@ApiTags('Referrals')
+@ClientPlane()
+@Controller('client/referrals')
+export class ReferralsController {
+  constructor(
+    private readonly codes: ReferralCodesService,
+    private readonly referrals: ReferralsService,
+  ) {}
+
+  @Get('my-code')
+  @ApiOperation({
+    summary: "The caller's referral code",
+    description:
+      "Made on first read (201) with the rewards of the project's oldest active template; then the same (200).",
+  })
+  @ApiData(ReferralCodeDto, { status: 200, description: 'The code.' })
+  @ApiData(ReferralCodeDto, { status: 201, description: 'The code, made by this request.' })
+  @ApiErrors('RETRY_EXHAUSTED', 'CREATE_FAILED', 'INTERNAL_ERROR')
+  async myCode(@CurrentCaller() caller: Caller) {
+    const { code, created } = await this.codes.ownCode(caller);
+    return new Reply(toReferralCodeDto(code), { status: created ? 201 : 200 });
+  }
+
+  @Post('claim')
+  @ApiOperation({
+    summary: 'Claim a referral code',
+    description:
+      'Both sides are rewarded, each up to the maximum of the currency. A retry never claims twice: it hears ' +
+      '`ALREADY_CLAIMED` with the existing claim in `details.claim`, or, with the same `Idempotency-Key`, the 201 again.',
+  })
+  @ApiHeader({
+    name: 'Idempotency-Key',
+    required: false,
+    description:
+      'Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`.',
+    schema: { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
+  })
+  @ApiData(ClaimDto, { status: 201, description: 'The claim, with the rewards of the caller.' })
+  @ApiErrors(
+    'INVALID_INPUT',
+    'INVALID_CODE',
+    'SELF_REFERRAL',
+    'ALREADY_CLAIMED',
+    'MAX_USES_REACHED',
+    'CLAIM_LIMIT_REACHED',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'IDEMPOTENCY_MISMATCH',
+    'CLAIM_FAILED',
+    'INTERNAL_ERROR',
+  )
+  async claim(
+    @CurrentCaller() caller: Caller,
+    @Body() { code }: ClaimRequestDto,
+    @Headers('idempotency-key') idempotencyKey?: string,
+  ) {
+    if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
+      throw ApiError.invalidInput({
+        field: 'Idempotency-Key',
+        message: 'must be 1 to 255 visible ASCII characters',
+      });
+    }
+    const { claim, rewards, replayed } = await this.referrals.claim(caller, code, idempotencyKey);
+    return new Reply(
+      toClaimJson(claim, rewards),
+      replayed ? { headers: { 'Idempotent-Replayed': 'true' } } : {},
+    );
+  }
+}

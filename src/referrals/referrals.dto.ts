@@ -1,0 +1,126 @@
+import { ApiProperty } from '@nestjs/swagger';
+import { IsString, MaxLength, MinLength } from 'class-validator';
+import type { RewardJson } from '../rewards/reward';
+import type { ReferralCode } from './referral-code.entity';
+
+/** The demo project's code, so that "Try it out" works as it stands. */
+export const EXAMPLE_CODE = 'ADA-INVITES';
+
+const reward = {
+  description:
+    'Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.',
+  type: 'object',
+  additionalProperties: true,
+  example: { gems: 50 },
+} as const;
+
+export class ReferralCodeDto {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+
+  @ApiProperty({ type: String, format: 'uuid' })
+  app_user_id: string;
+
+  @ApiProperty({ type: String, example: EXAMPLE_CODE })
+  code: string;
+
+  @ApiProperty(reward)
+  reward_referrer: RewardJson;
+
+  @ApiProperty(reward)
+  reward_referee: RewardJson;
+
+  @ApiProperty({ type: 'integer', minimum: 0, example: 0 })
+  current_uses: number;
+
+  @ApiProperty({ type: 'integer', minimum: 1, nullable: true, example: null, description: 'null: no limit' })
+  max_uses: number | null;
+
+  @ApiProperty({ type: Boolean })
+  is_active: boolean;
+
+  @ApiProperty({ type: String, format: 'date-time' })
+  created_at: Date;
+
+  @ApiProperty({ type: String, format: 'date-time' })
+  updated_at: Date;
+}
+
+export class ClaimRequestDto {
+  @ApiProperty({
+    type: String,
+    minLength: 1,
+    maxLength: 64,
+    example: EXAMPLE_CODE,
+    description: 'As the user typed it: case, spaces and hyphens do not matter.',
+  })
+  @MaxLength(64)
+  @MinLength(1)
+  @IsString()
+  code: string;
+}
+
+export class RewardDto {
+  @ApiProperty({ type: String, example: 'gems' })
+  currency_code: string;
+
+  @ApiProperty({ type: 'integer', minimum: 1, example: 50, description: 'What was promised.' })
+  amount: number;
+
+  @ApiProperty({
+    type: 'integer',
+    minimum: 0,
+    example: 50,
+    description: 'What was paid; less when the maximum was reached.',
+  })
+  granted: number;
+
+  @ApiProperty({
+    type: String,
+    enum: ['granted', 'pending'],
+    description: 'A pending reward follows on its own.',
+  })
+  status: 'granted' | 'pending';
+}
+
+export class ClaimDto {
+  @ApiProperty({ type: String, format: 'uuid' })
+  id: string;
+
+  @ApiProperty({ type: String, format: 'uuid' })
+  referral_code_id: string;
+
+  @ApiProperty({
+    type: String,
+    format: 'uuid',
+    nullable: true,
+    description: 'null: a promo code without an owner',
+  })
+  referrer_id: string | null;
+
+  @ApiProperty({ type: String, format: 'uuid' })
+  referee_id: string;
+
+  @ApiProperty({ type: String, format: 'date-time' })
+  claimed_at: Date;
+
+  @ApiProperty({ type: [RewardDto], description: "The caller's own rewards." })
+  rewards: RewardDto[];
+}
+
+export function toReferralCodeDto(
+  code: ReferralCode,
+): Omit<ReferralCodeDto, 'app_user_id'> & { app_user_id: string | null } {
+  return {
+    id: code.id,
+    app_user_id: code.userId,
+    code: code.code,
+    reward_referrer: code.rewardReferrer,
+    reward_referee: code.rewardReferee,
+    current_uses: code.currentUses,
+    max_uses: code.maxUses,
+    is_active: code.isActive && code.deletedAt === null,
+    created_at: code.createdAt,
+    updated_at: code.updatedAt,
+  };
+}

@@ -1,0 +1,210 @@
+import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { ApiError } from '../common/api-error';
+import { backoffMs } from '../common/backoff';
+import { isDatabaseUnavailable } from '../common/database-error';
+import { inTransaction } from '../common/transaction';
+import { CurrencyService } from '../currency/currency.service';
+import { LedgerService } from '../currency/ledger.service';
+import * as promises from './reward-grants';
+import type { RewardGrant, RewardOutcome } from './reward-grants';
+import { parseReward } from './reward';
+
+/** A claimer waits this long for the rewards; then they are `pending` and follow on their own. */
+const INLINE_WAIT_MS = 1_000;
+/** The sweeper leaves a new promise to the request that made it for this long. */
+const INLINE_GRACE_MS = 2_000;
+const SWEEP_BATCH = 100;
+/** With the waits of `backoffMs`, 3.7 days. */
+const MAX_ATTEMPTS = 25;
+
+/** Who is owed what for a claim. */
+export interface RewardedClaim {
+  projectId: string;
+  id: string;
+  referrerId: string | null;
+  refereeId: string;
+  rewardReferrer: unknown;
+  rewardReferee: unknown;
+}
+
+/**
+ * Promises: what a claim owes is stored with the claim, paid right after it, and kept until it is paid.
+ */
+@Injectable()
+export class RewardsService implements OnApplicationShutdown {
+  private readonly logger = new Logger(RewardsService.name);
+  private readonly underWay = new Set<Promise<unknown>>();
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly ledger: LedgerService,
+    private readonly currencies: CurrencyService,
+  ) {}
+
+  /** Payments that outlived their request end before the database connections do. */
+  async onApplicationShutdown(): Promise<void> {
+    await Promise.allSettled(this.underWay);
+  }
+
+  /** @throws ApiError INVALID_REWARD for another shape, or a currency that the project does not have */
+  async validate(projectId: string, reward: unknown): Promise<void> {
+    const items = parseReward(reward);
+    if (items === undefined) throw new ApiError('INVALID_REWARD');
+    const known = items.length > 0 ? await this.currencies.codes(projectId) : new Set<string>();
+    const unknown = items.find((item) => !known.has(item.currencyCode));
+    if (unknown) {
+      throw new ApiError('INVALID_REWARD', {
+        message: `This project has no currency "${unknown.currencyCode}".`,
+      });
+    }
+  }
+
+  /** Stores what the claim owes to both sides, in the claim's own transaction. */
+  async promise(queryRunner: QueryRunner, claim: RewardedClaim): Promise<void> {
+    await promises.insert(queryRunner, claim, new Date(Date.now() + INLINE_GRACE_MS), [
+      ...owed('referrer', claim.referrerId, claim.rewardReferrer),
+      ...owed('referee', claim.refereeId, claim.rewardReferee),
+    ]);
+  }
+
+  /**
+   * Pays a committed claim, waiting at most a second. Never throws: what cannot be paid now stays promised, and
+   * the sweeper pays it.
+   *
+   * @returns the referee's rewards
+   */
+  async payNow(claim: RewardedClaim): Promise<RewardOutcome[]> {
+    const paid = inTransaction(this.dataSource, async (queryRunner) => {
+      await this.pay(
+        queryRunner,
+        await promises.takeOfClaim(queryRunner, claim.projectId, claim.id),
+        new Date(),
+      );
+      return promises.outcomes(queryRunner, claim.projectId, claim.id, claim.refereeId);
+    }).catch((error: unknown) => {
+      this.logger.warn(`The rewards of claim ${claim.id} stay promised: ${String(error)}`);
+      return undefined;
+    });
+    this.underWay.add(paid);
+    void paid.finally(() => this.underWay.delete(paid));
+
+    const outcomes = await settledWithin(paid, INLINE_WAIT_MS);
+    return outcomes ?? (parseReward(claim.rewardReferee) ?? []).map(pending);
+  }
+
+  /** The rewards of one side of a claim as they stand now. */
+  outcomesOf(projectId: string, claimId: string, userId: string): Promise<RewardOutcome[]> {
+    return promises.outcomes(this.dataSource, projectId, claimId, userId);
+  }
+
+  /**
+   * Pays a batch of the promises that are due. Any number of instances may sweep at once.
+   *
+   * @returns whether there may be more
+   */
+  async sweep(now: Date): Promise<boolean> {
+    try {
+      return await inTransaction(this.dataSource, async (queryRunner) => {
+        const due = await promises.takeDue(queryRunner, now, SWEEP_BATCH);
+        await this.pay(queryRunner, due, now);
+        return due.length === SWEEP_BATCH;
+      });
+    } catch (error) {
+      if (isDatabaseUnavailable(error)) throw error;
+      return this.sweepOneByOne(now);
+    }
+  }
+
+  /** After a batch failed: one promise that cannot be paid must not hold back the others. */
+  private async sweepOneByOne(now: Date): Promise<boolean> {
+    const due = await promises.findDue(this.dataSource, now, SWEEP_BATCH);
+    for (const grant of due) {
+      try {
+        await inTransaction(this.dataSource, async (queryRunner) =>
+          this.pay(queryRunner, await promises.takeOne(queryRunner, grant), now),
+        );
+      } catch (error) {
+        if (isDatabaseUnavailable(error)) throw error;
+        await this.fail(this.dataSource, grant, String(error), now);
+      }
+    }
+    return due.length === SWEEP_BATCH;
+  }
+
+  /** Pays promises that the caller holds locked; their projects in one order for everybody. */
+  private async pay(queryRunner: QueryRunner, grants: RewardGrant[], now: Date): Promise<void> {
+    const projectIds = [...new Set(grants.map((grant) => grant.project_id))].sort();
+    for (const projectId of projectIds) {
+      const group = grants.filter((grant) => grant.project_id === projectId);
+      const results = await this.ledger.credit(queryRunner, projectId, group.map(toCredit));
+      await promises.settle(
+        queryRunner,
+        projectId,
+        group.flatMap((grant, i) => {
+          const result = results[i];
+          return result
+            ? [{ id: grant.id, granted: result.granted, transaction_id: result.transactionId }]
+            : [];
+        }),
+      );
+      for (const grant of group.filter((_, i) => !results[i])) {
+        await this.fail(queryRunner, grant, `The project has no currency "${grant.currency_code}".`, now);
+      }
+    }
+  }
+
+  private async fail(
+    executor: DataSource | QueryRunner,
+    grant: RewardGrant,
+    reason: string,
+    now: Date,
+  ): Promise<void> {
+    const attempts = grant.attempts + 1;
+    this.logger.warn(`Reward grant ${grant.id} failed (try ${attempts} of ${MAX_ATTEMPTS}): ${reason}`);
+    await promises.recordFailure(executor, grant, {
+      reason,
+      nextAttemptAt: new Date(now.getTime() + backoffMs(attempts, Math.random())),
+      dead: attempts >= MAX_ATTEMPTS,
+    });
+  }
+}
+
+function owed(side: promises.Side, userId: string | null, reward: unknown): promises.NewPromise[] {
+  if (userId === null) return [];
+  // the schema lets no other reward in
+  return (parseReward(reward) ?? []).map(({ currencyCode, amount }) => ({
+    side,
+    user_id: userId,
+    currency_code: currencyCode,
+    amount,
+  }));
+}
+
+function toCredit(grant: RewardGrant) {
+  return {
+    userId: grant.user_id,
+    currencyCode: grant.currency_code,
+    amount: grant.amount,
+    transactionType: 'earn',
+    source: 'referral',
+    referenceId: grant.claim_id,
+  } as const;
+}
+
+function pending(item: { currencyCode: string; amount: number }): RewardOutcome {
+  return { currency_code: item.currencyCode, amount: item.amount, granted: 0, status: 'pending' };
+}
+
+async function settledWithin<T>(work: Promise<T>, waitMs: number): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const timeout = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), waitMs);
+  });
+  try {
+    return await Promise.race([work, timeout]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,66 @@
+import { randomUUID } from 'node:crypto';
+import { spawn } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
+import { migrate } from '../../src/database/migrate';
+import { waitForDatabase } from '../../src/database/remote-postgres';
+
+export interface TestServer {
+  embedded?: EmbeddedPostgres;
+  dataDir?: string;
+  url: string;
+  template: string;
+}
+
+declare global {
+  var testServer: TestServer;
+}
+
+/** One PostgreSQL for the whole run (`TEST_DATABASE_URL`, else our own), with a migrated database to clone. */
+export default async function setUp(): Promise<void> {
+  const template = `amba_test_${randomUUID().slice(0, 8)}`;
+  const given = process.env.TEST_DATABASE_URL;
+  if (given) {
+    await waitForDatabase(given, 10, console.log);
+    globalThis.testServer = { url: given, template };
+  } else {
+    const dataDir = mkdtempSync(join(tmpdir(), 'amba-test-'));
+    const embedded = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
+    stopWhenWeAreKilled(dataDir);
+    globalThis.testServer = { embedded, dataDir, url: embedded.url, template };
+  }
+  const { url } = globalThis.testServer;
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  await client.query(`CREATE DATABASE ${template}`);
+  await client.end();
+  await migrate(databaseUrl(url, template));
+  process.env.TEST_SERVER = JSON.stringify({ url, template });
+}
+
+export function databaseUrl(serverUrl: string, database: string): string {
+  const url = new URL(serverUrl);
+  url.pathname = `/${database}`;
+  return url.href;
+}
+
+/** A killed test run must not leave a server behind: a small process outlives us just long enough to stop it. */
+function stopWhenWeAreKilled(dataDir: string): void {
+  const watch = `
+    const { readFileSync, rmSync } = require('node:fs');
+    const [parent, dataDir] = [Number(process.argv[1]), process.argv[2]];
+    setInterval(() => {
+      try { process.kill(parent, 0); } catch {
+        try { process.kill(Number(readFileSync(dataDir + '/postgres/data/postmaster.pid', 'utf8').split('\\n')[0]), 'SIGQUIT'); } catch {}
+        rmSync(dataDir, { recursive: true, force: true });
+        process.exit();
+      }
+    }, 1000);`;
+  spawn(process.execPath, ['-e', watch, String(process.pid), dataDir], {
+    detached: true,
+    stdio: 'ignore',
+  }).unref();
+}

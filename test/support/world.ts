@@ -1,0 +1,164 @@
+import { Test } from '@nestjs/testing';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { randomUUID } from 'node:crypto';
+import type { AddressInfo } from 'node:net';
+import request from 'supertest';
+import { DataSource } from 'typeorm';
+import { AppModule } from '../../src/app.module';
+import { configureApp } from '../../src/app.setup';
+import { loadConfig, type Config } from '../../src/config';
+import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
+import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
+import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
+import { UsersService } from '../../src/users/users.service';
+import { databaseUrl } from './global-setup';
+import { expectInvariants } from './invariants';
+
+/** The sweeper stands still unless a test moves it. */
+const TEST_CONFIG: Partial<Config> = { sweepIntervalMs: 0 };
+
+/** A user of an app, as HTTP sees one. */
+export interface Player {
+  id: string;
+  headers: { 'x-api-key': string; authorization: string };
+}
+
+/** An app (a project) with its users, over HTTP. */
+export class Tenant {
+  constructor(
+    private readonly world: World,
+    readonly id: string,
+    readonly clientKey: string,
+    readonly serverKey: string,
+  ) {}
+
+  async player(externalId: string = randomUUID()): Promise<Player> {
+    const users = this.world.app.get(UsersService);
+    const { id } = await users.create(this.id, { externalId });
+    const token = await users.openSession(this.id, id);
+    return { id, headers: { 'x-api-key': this.clientKey, authorization: `Bearer ${token}` } };
+  }
+
+  players(count: number): Promise<Player[]> {
+    return Promise.all(Array.from({ length: count }, () => this.player()));
+  }
+
+  currency(currency: Partial<NewCurrency> & { code: string }) {
+    return this.world.app.get(CurrencyService).create(this.id, { name: currency.code, ...currency });
+  }
+
+  code(code: NewCode) {
+    return this.world.app.get(ReferralCodesService).create(this.id, code);
+  }
+}
+
+/** The application on a database of its own, cloned from the migrated template. */
+export class World {
+  constructor(
+    readonly app: NestExpressApplication,
+    readonly db: DataSource,
+    readonly url: string,
+    readonly config: Config,
+  ) {}
+
+  get http() {
+    return request(this.url);
+  }
+
+  async tenant(project: Partial<NewProject> = {}): Promise<Tenant> {
+    const made = await this.app.get(ProjectsService).create({ name: 'Test app', ...project }, 'development');
+    return new Tenant(this, made.id, made.client_key, made.server_key);
+  }
+
+  myCode(player: Player) {
+    return this.http.get('/v1/client/referrals/my-code').set(player.headers);
+  }
+
+  claim(player: Player, code: string, headers: Record<string, string> = {}) {
+    return this.http.post('/v1/client/referrals/claim').set(player.headers).set(headers).send({ code });
+  }
+
+  async balance(player: Player, currencyCode: string): Promise<number> {
+    const { body } = await this.http.get('/v1/client/currencies').set(player.headers).expect(200);
+    return body.data.find((row: { currency_code: string }) => row.currency_code === currencyCode).balance;
+  }
+
+  async transactions(player: Player, query: Record<string, string | number> = {}) {
+    const { body } = await this.http
+      .get('/v1/client/currencies/transactions')
+      .query(query)
+      .set(player.headers)
+      .expect(200);
+    return body.data;
+  }
+}
+
+/** Gives each test of a file the same world, and checks after every test that all invariants hold. */
+export function useWorld(overrides: Partial<Config> = {}): World {
+  const holder = {} as { world: World; close: () => Promise<void> };
+  beforeAll(async () => {
+    const database = await cloneDatabase();
+    Object.assign(holder, await startWorld(database.url, overrides));
+    const { close } = holder;
+    holder.close = async () => {
+      await close();
+      await database.drop();
+    };
+  });
+  afterEach(() => expectInvariants(holder.world.db));
+  afterAll(() => holder.close());
+  return new Proxy({} as World, {
+    get: (_, name: keyof World) => Reflect.get(holder.world, name, holder.world),
+  });
+}
+
+/** An application on the given database, listening on loopback. */
+export async function startWorld(databaseUrl: string, overrides: Partial<Config> = {}) {
+  const config: Config = { ...testConfig(), ...TEST_CONFIG, ...overrides };
+  const module = await Test.createTestingModule({ imports: [AppModule.on(config, databaseUrl)] }).compile();
+  const app = module.createNestApplication<NestExpressApplication>({ bodyParser: false, logger: false });
+  configureApp(app, config);
+  await app.listen(0, '127.0.0.1');
+  const { port } = app.getHttpServer().address() as AddressInfo;
+  const world = new World(app, app.get(DataSource), `http://127.0.0.1:${port}`, config);
+  return { world, close: () => app.close() };
+}
+
+/** A database of one's own on the run's server. */
+export async function cloneDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+  const server = JSON.parse(process.env.TEST_SERVER ?? '') as { url: string; template: string };
+  const name = `${server.template}_${randomUUID().slice(0, 8)}`;
+  await onServer(server.url, `CREATE DATABASE ${name} TEMPLATE ${server.template}`);
+  return {
+    url: databaseUrl(server.url, name),
+    drop: () => onServer(server.url, `DROP DATABASE ${name} WITH (FORCE)`),
+  };
+}
+
+async function onServer(url: string, sql: string): Promise<void> {
+  const admin = await new DataSource({ type: 'postgres', url, installExtensions: false }).initialize();
+  try {
+    await admin.query(sql);
+  } finally {
+    await admin.destroy();
+  }
+}
+
+function testConfig(): Config {
+  return loadConfig({
+    DATABASE_URL: 'postgres://unused',
+    SESSION_SECRET: 'a secret that only the tests know, 32+',
+  });
+}
+
+/** How often each outcome occurred, as in `{ '201': 5, '400 MAX_USES_REACHED': 95 }`. */
+export function tally(
+  responses: { status: number; body: { error?: { code: string } } }[],
+): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status, body } of responses) {
+    const outcome = body.error ? `${status} ${body.error.code}` : String(status);
+    counts[outcome] = (counts[outcome] ?? 0) + 1;
+  }
+  return counts;
+}
