@@ -72,9 +72,9 @@ function refuseDuplicateHeaders(request: Request, _response: Response, next: Nex
 }
 
 function refuseUnreadableBody(request: Request, _response: Response, next: NextFunction): void {
-  // false: there is a body and it is something else; null: there is none
-  const unreadable = request.is('application/json') === false;
-  next(unreadable ? new ApiError('UNSUPPORTED_MEDIA_TYPE') : undefined);
+  const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
+  const hasBody = encoding !== undefined || length !== '0';
+  next(hasBody && !request.is('application/json') ? new ApiError('UNSUPPORTED_MEDIA_TYPE') : undefined);
 }
 
 function explainBrokenJson(error: unknown, _request: Request, _response: Response, next: NextFunction): void {

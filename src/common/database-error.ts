@@ -38,7 +38,8 @@ const LOST_LINK_MESSAGE =
 export function isDatabaseUnavailable(error: unknown): boolean {
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P0|53300)/.test(state);
-  if (error instanceof AggregateError) return error.errors.some(isDatabaseUnavailable);
-  if (!(error instanceof Error)) return false;
-  return LOST_LINK.includes((error as { code?: string }).code ?? '') || LOST_LINK_MESSAGE.test(error.message);
+  // by shape, not class: a name with two addresses fails with an AggregateError of both tries
+  const { code, message, errors } = (error ?? {}) as { code?: unknown; message?: unknown; errors?: unknown };
+  if (Array.isArray(errors)) return errors.some(isDatabaseUnavailable);
+  return LOST_LINK.includes(String(code)) || (typeof message === 'string' && LOST_LINK_MESSAGE.test(message));
 }

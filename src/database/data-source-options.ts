@@ -1,4 +1,4 @@
-import { types } from 'pg';
+import { Client, types, type ClientConfig } from 'pg';
 import type { DataSourceOptions, EntitySchema } from 'typeorm';
 import { migrations } from '../../migrations';
 
@@ -44,6 +44,7 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
       options: '-c default_transaction_isolation=read\\ committed',
       keepAlive: true,
       types: { getTypeParser },
+      Client: ResilientClient,
     },
   };
 }
@@ -60,7 +61,20 @@ export function migrationDataSourceOptions(url: string): DataSourceOptions {
     poolSize: 2,
     connectTimeoutMS: CONNECTION_TIMEOUT_MS,
     applicationName: 'amba-referrals migrate',
+    extra: { Client: ResilientClient },
   };
+}
+
+/**
+ * A connection that the server ends says so to whoever uses it and once more as an `error` event. While the pool
+ * hands it from one user to the next nobody listens for that event, and one that is not heard ends the process
+ * (seen with `pg_terminate_backend` under load).
+ */
+class ResilientClient extends Client {
+  constructor(config?: string | ClientConfig) {
+    super(config);
+    this.on('error', () => undefined);
+  }
 }
 
 /** bigint columns arrive as exact numbers; the schema's CHECKs keep them within 2^53 - 1. */

@@ -1,5 +1,5 @@
 import type { DatabaseConfig } from '../config';
-import { EmbeddedPostgres } from './embedded-postgres';
+import { EmbeddedPostgres, type Role } from './embedded-postgres';
 import { migrate } from './migrate';
 import { waitForDatabase } from './remote-postgres';
 
@@ -13,8 +13,7 @@ export interface Database {
 }
 
 interface OpenOptions {
-  /** The server claims the embedded database for itself; a command beside it joins it as a guest. */
-  role: 'server' | 'command';
+  role: Role;
   log: (line: string) => void;
 }
 

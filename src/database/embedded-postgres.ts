@@ -33,8 +33,11 @@ const SETTINGS = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = '
 /** For data that is thrown away: nothing waits for the disk. */
 const THROWAWAY_SETTINGS = ['fsync = off', 'synchronous_commit = off', 'full_page_writes = off'];
 
+/** A server claims the database for itself; a command beside it joins it as a guest. */
+export type Role = 'server' | 'command';
+
 interface EmbeddedOptions {
-  /** The data is not meant to survive a crash (tests). */
+  /** For tests: the data need not survive a crash, and is removed at the end. */
   throwaway?: boolean;
 }
 
@@ -49,8 +52,7 @@ export class EmbeddedPostgres {
   private constructor(
     readonly url: string,
     private readonly installation: Installation,
-    private readonly role: 'server' | 'command',
-    private readonly startedHere: boolean,
+    private readonly how: { role: Role; startedHere: boolean; throwaway: boolean },
   ) {}
 
   /**
@@ -60,15 +62,19 @@ export class EmbeddedPostgres {
    */
   static async open(
     dataDir: string,
-    role: 'server' | 'command',
-    options: EmbeddedOptions = {},
+    role: Role,
+    { throwaway = false }: EmbeddedOptions = {},
   ): Promise<EmbeddedPostgres> {
     ensureDataDir(dataDir);
     const installation = findInstallation(dataDir);
     const password = localPassword(dataDir);
-    await initialize(installation, password, options);
+    await initialize(installation, password, throwaway);
     const { port, startedHere } = await startOrJoin(installation, password);
-    const postgres = new EmbeddedPostgres(urlOf(port, password), installation, role, startedHere);
+    const postgres = new EmbeddedPostgres(urlOf(port, password), installation, {
+      role,
+      startedHere,
+      throwaway,
+    });
     if (role === 'server' && !(await postgres.takeServerLock())) {
       throw new StartupError(
         `The data folder ${dataDir} is in use by another server. Stop that one, or set DATA_DIR to another folder.`,
@@ -79,12 +85,14 @@ export class EmbeddedPostgres {
 
   /** A server stops its database; a command stops it only if it started it and no server has come since. */
   async close(): Promise<void> {
-    const mayStop = this.role === 'server' || (this.startedHere && (await this.takeServerLock()));
+    const { role, startedHere, throwaway } = this.how;
+    const mayStop = role === 'server' || (startedHere && (await this.takeServerLock()));
     await this.serverLock?.end().catch(() => undefined);
     if (!mayStop) return;
     // smart: other commands that joined in the meantime finish first
-    const mode = this.role === 'server' ? 'fast' : 'smart';
+    const mode = role === 'server' ? 'fast' : 'smart';
     await pgCtl(this.installation, ['stop', '-w', '-t', String(START_TIMEOUT_S), '-m', mode]);
+    if (throwaway) rmSync(this.installation.home, { recursive: true, force: true });
   }
 
   private async takeServerLock(): Promise<boolean> {
@@ -116,11 +124,7 @@ function localPassword(dataDir: string): string {
 }
 
 /** Makes the cluster beside its final place and moves it there whole, so that an interrupted start leaves none. */
-async function initialize(
-  installation: Installation,
-  password: string,
-  options: EmbeddedOptions,
-): Promise<void> {
+async function initialize(installation: Installation, password: string, throwaway: boolean): Promise<void> {
   const dataDir = clusterDir(installation);
   const versionFile = join(dataDir, 'PG_VERSION');
   if (existsSync(versionFile)) {
@@ -137,9 +141,9 @@ async function initialize(
     if (installation.account) chownSync(passwordFile, installation.account.uid, installation.account.gid);
     await execute(installation, 'initdb', [
       ...['-D', draft, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`],
-      ...['--locale=C', '-E', 'UTF8', ...(options.throwaway ? ['--no-sync'] : [])],
+      ...['--locale=C', '-E', 'UTF8', ...(throwaway ? ['--no-sync'] : [])],
     ]);
-    const settings = [...SETTINGS, ...(options.throwaway ? THROWAWAY_SETTINGS : [])];
+    const settings = [...SETTINGS, ...(throwaway ? THROWAWAY_SETTINGS : [])];
     appendFileSync(join(draft, 'postgresql.conf'), `\n${settings.join('\n')}\n`);
     if (!existsSync(dataDir)) renameSync(draft, dataDir);
   } catch (error) {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
@@ -28,6 +28,8 @@ export default async function setUp(): Promise<void> {
     globalThis.testServer = { url: given, template };
   } else {
     const dataDir = mkdtempSync(join(tmpdir(), 'amba-test-'));
+    // PostgreSQL may have to run under another account, which must find its way in
+    chmodSync(dataDir, 0o755);
     const embedded = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
     stopWhenWeAreKilled(dataDir);
     globalThis.testServer = { embedded, dataDir, url: embedded.url, template };
@@ -50,12 +52,13 @@ export function databaseUrl(serverUrl: string, database: string): string {
 /** A killed test run must not leave a server behind: a small process outlives us just long enough to stop it. */
 function stopWhenWeAreKilled(dataDir: string): void {
   const watch = `
-    const { readFileSync, rmSync } = require('node:fs');
+    const { readFileSync, realpathSync, rmSync } = require('node:fs');
     const [parent, dataDir] = [Number(process.argv[1]), process.argv[2]];
+    const home = realpathSync(dataDir + '/postgres');
     setInterval(() => {
       try { process.kill(parent, 0); } catch {
-        try { process.kill(Number(readFileSync(dataDir + '/postgres/data/postmaster.pid', 'utf8').split('\\n')[0]), 'SIGQUIT'); } catch {}
-        rmSync(dataDir, { recursive: true, force: true });
+        try { process.kill(Number(readFileSync(home + '/data/postmaster.pid', 'utf8').split('\\n')[0]), 'SIGQUIT'); } catch {}
+        for (const folder of [home, dataDir]) rmSync(folder, { recursive: true, force: true });
         process.exit();
       }
     }, 1000);`;

@@ -126,16 +126,23 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
 
 /** A database of one's own on the run's server. */
 export async function cloneDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
-  const server = JSON.parse(process.env.TEST_SERVER ?? '') as { url: string; template: string };
-  const name = `${server.template}_${randomUUID().slice(0, 8)}`;
-  await onServer(server.url, `CREATE DATABASE ${name} TEMPLATE ${server.template}`);
+  const { url, template } = testServer();
+  const name = `${template}_${randomUUID().slice(0, 8)}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${template}`);
   return {
-    url: databaseUrl(server.url, name),
-    drop: () => onServer(server.url, `DROP DATABASE ${name} WITH (FORCE)`),
+    url: databaseUrl(url, name),
+    drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`),
   };
 }
 
-async function onServer(url: string, sql: string): Promise<void> {
+/** The server of this run, as `global-setup.ts` left it. */
+function testServer(): { url: string; template: string } {
+  return JSON.parse(process.env.TEST_SERVER ?? '') as { url: string; template: string };
+}
+
+/** Runs a statement outside of the database under test. */
+async function onServer(sql: string): Promise<void> {
+  const { url } = testServer();
   const admin = await new DataSource({ type: 'postgres', url, installExtensions: false }).initialize();
   try {
     await admin.query(sql);

@@ -1,0 +1,57 @@
+import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+
+/** What to do with a chunk on its way to the server. */
+export type Verdict = 'forward' | 'cut' | 'forward and cut';
+
+/** A link to PostgreSQL that a test can cut at a chosen message. */
+export class TcpProxy {
+  onClientData: (chunk: Buffer) => Verdict = () => 'forward';
+  private readonly sockets = new Set<Socket>();
+
+  private constructor(
+    private readonly server: Server,
+    readonly url: string,
+  ) {}
+
+  static async to(databaseUrl: string): Promise<TcpProxy> {
+    const target = new URL(databaseUrl);
+    const holder: { proxy?: TcpProxy } = {};
+    const server = createServer((client) => holder.proxy?.link(client, Number(target.port), target.hostname));
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = new URL(databaseUrl);
+    url.hostname = '127.0.0.1';
+    url.port = String((server.address() as AddressInfo).port);
+    holder.proxy = new TcpProxy(server, url.href);
+    return holder.proxy;
+  }
+
+  /** Cuts every link and refuses new ones. */
+  async down(): Promise<void> {
+    for (const socket of this.sockets) socket.destroy();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+
+  /** Accepts links again after `down`. */
+  async up(): Promise<void> {
+    await new Promise<void>((resolve) =>
+      this.server.listen(Number(new URL(this.url).port), '127.0.0.1', resolve),
+    );
+  }
+
+  private link(client: Socket, port: number, host: string): void {
+    const upstream = connect(port, host);
+    for (const socket of [client, upstream]) {
+      this.sockets.add(socket);
+      socket.on('error', () => undefined).on('close', () => this.sockets.delete(socket));
+    }
+    client.on('data', (chunk) => {
+      const verdict = this.onClientData(chunk);
+      if (verdict === 'cut') upstream.destroy();
+      else upstream.write(chunk);
+      if (verdict !== 'forward') client.destroy();
+    });
+    upstream.on('data', (chunk) => client.write(chunk));
+    client.on('close', () => upstream.end());
+    upstream.on('close', () => client.destroy());
+  }
+}

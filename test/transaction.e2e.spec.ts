@@ -1,0 +1,177 @@
+import { DataSource } from 'typeorm';
+import { inTransaction } from '../src/common/transaction';
+import { dataSourceOptions } from '../src/database/data-source-options';
+import { RewardsService } from '../src/rewards/rewards.service';
+import { expectInvariants } from './support/invariants';
+import { TcpProxy, type Verdict } from './support/tcp-proxy';
+import {
+  cloneDatabase,
+  startWorld,
+  tally,
+  useWorld,
+  type Player,
+  type Tenant,
+  type World,
+} from './support/world';
+
+describe('a claim whose COMMIT is cut off', () => {
+  let world: World;
+  let proxy: TcpProxy;
+  let tenant: Tenant;
+  let grace: Player;
+  const closers: (() => Promise<void>)[] = [];
+
+  beforeEach(async () => {
+    const database = await cloneDatabase();
+    proxy = await TcpProxy.to(database.url);
+    const started = await startWorld(proxy.url);
+    world = started.world;
+    closers.push(started.close, () => proxy.down(), database.drop);
+    tenant = await world.tenant();
+    await tenant.currency({ code: 'gems' });
+    await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
+    grace = await tenant.player();
+  });
+
+  afterEach(async () => {
+    await expectInvariants(world.db);
+    for (const close of closers.splice(0)) await close();
+  });
+
+  it('after it reached the server: the claim is found, answered with 201 and paid', async () => {
+    const cuts = cutFirstCommit('forward and cut');
+    const { body } = await world.claim(grace, 'PROMO').expect(201);
+    expect(cuts()).toBe(1);
+    expect(body.data.rewards).toEqual([{ currency_code: 'gems', amount: 5, granted: 5, status: 'granted' }]);
+    const again = await world.claim(grace, 'PROMO').expect(400);
+    expect(again.body.error.details.claim.id).toBe(body.data.id);
+  });
+
+  it('before it reached the server: 500 CLAIM_FAILED, and the retry claims', async () => {
+    const cuts = cutFirstCommit('cut');
+    const failed = await world.claim(grace, 'PROMO').expect(500);
+    expect(cuts()).toBe(1);
+    expect(failed.body.error.code).toBe('CLAIM_FAILED');
+    expect(failed.headers['retry-after']).toBe('1');
+    await world.claim(grace, 'PROMO').expect(201);
+    expect(await world.balance(grace, 'gems')).toBe(5);
+  });
+
+  function cutFirstCommit(verdict: Verdict): () => number {
+    let cuts = 0;
+    proxy.onClientData = (chunk) => {
+      if (cuts > 0 || !chunk.includes('COMMIT')) return 'forward';
+      cuts += 1;
+      return verdict;
+    };
+    return () => cuts;
+  }
+});
+
+describe('inTransaction', () => {
+  const world = useWorld();
+  let tries: number;
+
+  beforeEach(() => {
+    tries = 0;
+  });
+
+  const raise = (state: string, times: number) =>
+    inTransaction(world.db, async (queryRunner) => {
+      tries += 1;
+      const [{ id }] = await queryRunner.query(`SELECT txid_current() AS id`);
+      if (tries <= times)
+        await queryRunner.query(`DO $$ BEGIN RAISE EXCEPTION 'x' USING ERRCODE = '${state}'; END $$`);
+      return id;
+    });
+
+  it.each(['40001', '40P01'])('runs again in a new transaction after %s', async (state) => {
+    await expect(raise(state, 2)).resolves.toEqual(expect.any(Number));
+    expect(tries).toBe(3);
+  });
+
+  it('gives up after three tries', async () => {
+    await expect(raise('40001', 3)).rejects.toMatchObject({ code: '40001' });
+    expect(tries).toBe(3);
+  });
+
+  it.each(['23505', '55P03', '57014'])('does not repeat %s', async (state) => {
+    await expect(raise(state, 1)).rejects.toMatchObject({ code: state });
+    expect(tries).toBe(1);
+  });
+
+  it('rolls back, rethrows and gives the connection back', async () => {
+    const narrow = await new DataSource(
+      dataSourceOptions({ url: databaseUrlOf(world), poolSize: 1 }),
+    ).initialize();
+    try {
+      for (let i = 0; i < 3; i += 1) {
+        await expect(
+          inTransaction(narrow, async (queryRunner) => {
+            await queryRunner.query(`INSERT INTO projects (name) VALUES ('rolled back')`);
+            throw new Error('changed my mind');
+          }),
+        ).rejects.toThrow('changed my mind');
+      }
+      const [{ count }] = await narrow.query(`SELECT count(*) FROM projects WHERE name = 'rolled back'`);
+      expect(count).toBe(0);
+    } finally {
+      await narrow.destroy();
+    }
+  });
+
+  it('passes on why PostgreSQL refused a COMMIT: that outcome is known', async () => {
+    await world.db.query(
+      `CREATE TABLE deferred (id int, CONSTRAINT once UNIQUE (id) DEFERRABLE INITIALLY DEFERRED)`,
+    );
+    const commit = inTransaction(world.db, (queryRunner) =>
+      queryRunner.query(`INSERT INTO deferred VALUES (1), (1)`),
+    );
+    await expect(commit).rejects.toMatchObject({ code: '23505', constraint: 'once' });
+  });
+
+  it('loses nothing when its connections are killed: every user who retries ends with one claim', async () => {
+    const tenant = await world.tenant();
+    await tenant.currency({ code: 'gems' });
+    await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
+    const players = await tenant.players(30);
+    const killer = new DataSource(dataSourceOptions({ url: databaseUrlOf(world), poolSize: 1 }));
+    await killer.initialize();
+    const killing = setInterval(() => {
+      void killer.query(
+        `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+      );
+    }, 30);
+    setTimeout(() => clearInterval(killing), 1_000);
+    const answers = await Promise.all(players.map((player) => claimUntilAnswered(player)));
+    expect(new Set(answers)).toEqual(
+      new Set(answers.includes('400 ALREADY_CLAIMED') ? ['201', '400 ALREADY_CLAIMED'] : ['201']),
+    );
+    const [{ claims }] = await world.db.query(
+      `SELECT count(*) AS claims FROM referral_claims WHERE project_id = $1`,
+      [tenant.id],
+    );
+    expect(claims).toBe(30);
+    await killer.destroy();
+    await world.app.get(RewardsService).sweep(new Date(Date.now() + 60_000));
+    expect(await Promise.all(players.map((player) => world.balance(player, 'gems')))).toEqual(
+      Array(30).fill(5),
+    );
+  });
+
+  /** As a published client does, only longer: again on every 5xx. */
+  async function claimUntilAnswered(player: Player): Promise<string> {
+    for (let tries = 0; tries < 100; tries += 1) {
+      const response = await world.claim(player, 'PROMO');
+      const [outcome = ''] = Object.keys(tally([response]));
+      if (response.status < 500) return outcome;
+      expect(['500 CLAIM_FAILED', '503 SERVICE_UNAVAILABLE']).toContain(outcome);
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+    return 'no answer';
+  }
+});
+
+function databaseUrlOf(world: World): string {
+  return (world.db.options as { url: string }).url;
+}
