@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { ConsoleLogger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
 import { AppModule } from './app.module';
 import { configureApp } from './app.setup';
 import { explain } from './common/run-command';
@@ -39,8 +41,7 @@ async function serve(config: Config, database: Database): Promise<NestExpressApp
   });
   try {
     configureApp(app, config);
-    await listen(app, config);
-    const url = await addressOf(app, config);
+    const url = await listen(app, config);
     say(`\nAmba Referrals is ready.\n\n  API         ${url}/v1\n  Swagger UI  ${url}/docs`);
     const demo = config.seedDemo ? await seedDemo(app, config) : undefined;
     if (demo) say(describeDemo(demo, url));
@@ -51,9 +52,12 @@ async function serve(config: Config, database: Database): Promise<NestExpressApp
   }
 }
 
-async function listen(app: NestExpressApplication, { host, port }: Config): Promise<void> {
+/** Not through Nest's own `listen`, which logs a taken port before we can explain it. @returns the URL */
+async function listen(app: NestExpressApplication, { host, port }: Config): Promise<string> {
+  await app.init();
+  const server = app.getHttpServer();
   try {
-    await app.listen(port, host);
+    await once(server.listen(port, host), 'listening');
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE') {
@@ -61,18 +65,14 @@ async function listen(app: NestExpressApplication, { host, port }: Config): Prom
         `Port ${port} is taken. Stop what listens there, or start with another one: PORT=3001 npm start`,
       );
     }
-    if (code === 'EACCES' || code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND') {
-      throw new StartupError(
-        `Cannot listen on ${host}:${port} (${code}). Set HOST and PORT to an address of this machine.`,
-      );
-    }
-    throw error;
+    throw new StartupError(
+      `Cannot listen on ${host}:${port} (${code}). Set HOST and PORT to an address of this machine.`,
+      { cause: error },
+    );
   }
-}
-
-async function addressOf(app: NestExpressApplication, { host }: Config): Promise<string> {
-  const { port } = new URL(await app.getUrl());
-  return `http://${host === '0.0.0.0' || host === '::' ? 'localhost' : host}:${port || 80}`;
+  const { port: actual } = server.address() as AddressInfo;
+  const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+  return `http://${name}:${actual}`;
 }
 
 /** In-flight requests finish; one that does not within the limit is cut. */

@@ -58,12 +58,15 @@ async function probe(url: string): Promise<void> {
 }
 
 function assertPostgresUrl(url: string): void {
-  const valid = URL.canParse(url) && /^postgres(ql)?:$/.test(new URL(url).protocol);
-  if (!valid) {
-    throw new StartupError(
-      'DATABASE_URL is malformed. Write it as postgres://user:password@host:5432/database, with special characters percent-encoded.',
-    );
+  try {
+    const { protocol, username, password } = new URL(url);
+    if (/^postgres(ql)?:$/.test(protocol) && [username, password].map(decodeURIComponent)) return;
+  } catch {
+    // falls through to the one explanation
   }
+  throw new StartupError(
+    'DATABASE_URL is malformed. Write it as postgres://user:password@host:5432/database, with special characters percent-encoded.',
+  );
 }
 
 function explain(error: unknown, url: string): StartupError {

@@ -124,11 +124,14 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   return { world, close: () => app.close() };
 }
 
-/** A database of one's own on the run's server. */
-export async function cloneDatabase(): Promise<{ url: string; drop: () => Promise<void> }> {
+/** A database of one's own on the run's server: migrated, or (`empty`) as PostgreSQL makes it. */
+export async function cloneDatabase({ empty = false } = {}): Promise<{
+  url: string;
+  drop: () => Promise<void>;
+}> {
   const { url, template } = testServer();
   const name = `${template}_${randomUUID().slice(0, 8)}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${template}`);
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${empty ? 'template0' : template}`);
   return {
     url: databaseUrl(url, name),
     drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`),

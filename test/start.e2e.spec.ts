@@ -1,0 +1,339 @@
+import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import { makeDataDir, postmasterPid, Program, removeDataDir } from './support/process';
+import { cloneDatabase } from './support/world';
+
+const SECRET = { SESSION_SECRET: 'x'.repeat(32) };
+const READY = 'Ctrl-C stops the server';
+
+jest.setTimeout(90_000);
+
+const dataDirs: string[] = [];
+const programs: Program[] = [];
+
+afterEach(async () => {
+  for (const program of programs.splice(0)) {
+    program.kill('SIGKILL');
+    await program.exit;
+  }
+  for (const dataDir of dataDirs.splice(0)) removeDataDir(dataDir);
+});
+
+function newDataDir(): string {
+  const dataDir = makeDataDir();
+  dataDirs.push(dataDir);
+  return dataDir;
+}
+
+function run(name: 'main' | 'cli' | 'migrate', env: Record<string, string>, ...args: string[]): Program {
+  const program = new Program(name, { PORT: '0', ...env }, args);
+  programs.push(program);
+  return program;
+}
+
+/** What a person gets from pasting the lines that the start printed, one answer per curl line. */
+async function paste(output: string) {
+  const variables = Object.fromEntries(
+    [...output.matchAll(/^([A-Z]+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
+  );
+  const answers = [];
+  for (const [line, address = ''] of output.matchAll(/^curl -s (\S+) .*$/gm)) {
+    const filled = line.replace(/\$([A-Z]+)/g, (_, name: string) => variables[name] ?? '');
+    const headers = [...filled.matchAll(/-H ["']([^:]+): ([^"']+)["']/g)].map(
+      ([, name = '', value = '']): [string, string] => [name, value],
+    );
+    const [, body] = /-d '([^']+)'/.exec(filled) ?? [];
+    const response = await fetch(address, { headers, ...(body && { method: 'POST', body }) });
+    answers.push({ status: response.status, data: ((await response.json()) as { data: any }).data });
+  }
+  return answers;
+}
+
+const balances = (data: { currency_code: string; balance: number }[]) =>
+  Object.fromEntries(data.map((row) => [row.currency_code, row.balance]));
+
+describe('npm start on an empty folder', () => {
+  it('prints curl lines that do the main job, keeps the data, and stops cleanly with its database', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const first = run('main', env);
+    const output = await first.says(READY);
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
+    const [code, claim, ada, grace] = await paste(output);
+    expect(code).toMatchObject({ status: 200, data: { code: 'ADA-INVITES', current_uses: 0 } });
+    expect(claim?.status).toBe(201);
+    expect(balances(ada?.data)).toEqual({ coins: 100, gems: 50 });
+    expect(balances(grace?.data)).toEqual({ coins: 300, gems: 25 });
+    expect((await fetch(`${url}/docs`)).status).toBe(200);
+
+    first.kill('SIGINT');
+    expect(await first.exit).toBe(0);
+    expect(postmasterPid(env.DATA_DIR)).toBeUndefined();
+
+    const second = run('main', env);
+    const [again, refused, adaLater] = await paste(await second.says(READY));
+    expect(again).toMatchObject({ status: 200, data: { current_uses: 1 } });
+    expect(refused?.status).toBe(400);
+    expect(balances(adaLater?.data)).toEqual({ coins: 100, gems: 50 });
+    second.kill('SIGTERM');
+    expect(await second.exit).toBe(0);
+    expect(postmasterPid(env.DATA_DIR)).toBeUndefined();
+  });
+
+  it('adopts the database that a killed node left running, and recovers one that was killed too', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const first = run('main', env);
+    await paste(await first.says(READY));
+    const database = postmasterPid(env.DATA_DIR);
+    first.kill('SIGKILL');
+    expect(await first.exit).toBe('SIGKILL');
+    expect(postmasterPid(env.DATA_DIR)).toBe(database);
+
+    const second = run('main', env);
+    const [code] = await paste(await second.says(READY));
+    expect(code?.data.current_uses).toBe(1);
+    expect(postmasterPid(env.DATA_DIR)).toBe(database);
+    second.kill('SIGKILL');
+    await second.exit;
+    process.kill(database!, 'SIGKILL');
+
+    const third = run('main', env);
+    const [codeAfterCrash] = await paste(await third.says(READY));
+    expect(codeAfterCrash?.data.current_uses).toBe(1);
+    third.kill('SIGINT');
+    expect(await third.exit).toBe(0);
+  });
+
+  it('belongs to one server at a time, also when two start at once; a command may join it', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const rivals = [run('main', env), run('main', env)];
+    const winner = await Promise.any(rivals.map((rival) => rival.says(READY).then(() => rival)));
+    const loser = rivals.find((rival) => rival !== winner)!;
+    expect(await loser.exit).toBe(1);
+    expect(loser.output.trim()).toBe(
+      `The data folder ${env.DATA_DIR} is in use by another server. Stop that one, or set DATA_DIR to another folder.`,
+    );
+    const command = run('cli', env, '--json', 'project', 'create', '--name', 'Second');
+    expect(await command.exit).toBe(0);
+    expect(JSON.parse(command.output)).toMatchObject({
+      name: 'Second',
+      client_key: expect.stringMatching(/^amb_dev_ck_/),
+    });
+    expect((await paste(winner.output)).map(({ status }) => status)).toEqual([200, 201, 200, 200]);
+  });
+});
+
+describe('what cannot work ends with one line and exit code 1', () => {
+  const ends = async (env: Record<string, string>) => {
+    const program = run('main', env);
+    const exit = await program.exit;
+    return { exit, output: program.output.trim() };
+  };
+
+  it('a taken port, without stopping anything', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve));
+    const { port } = squatter.address() as AddressInfo;
+    const ended = await ends({ ...env, PORT: String(port) });
+    squatter.close();
+    expect(ended).toEqual({
+      exit: 1,
+      output: `Port ${port} is taken. Stop what listens there, or start with another one: PORT=3001 npm start`,
+    });
+    expect(postmasterPid(env.DATA_DIR)).toBeUndefined();
+  });
+
+  it('a data folder that cannot be written', async () => {
+    const dataDir = join(newDataDir(), 'file');
+    writeFileSync(dataDir, 'not a folder');
+    const { exit, output } = await ends({ DATA_DIR: dataDir });
+    expect(exit).toBe(1);
+    expect(output).toBe(
+      `The data folder ${dataDir} cannot be written (EEXIST). Set DATA_DIR to a folder that this user owns.`,
+    );
+  });
+
+  it('a data folder that belongs to somebody else', async () => {
+    const dataDir = join(newDataDir(), 'locked');
+    mkdirSync(dataDir);
+    chmodSync(dataDir, 0o500);
+    // root may write anywhere: there is nothing to refuse
+    if (process.getuid?.() === 0) return;
+    expect((await ends({ DATA_DIR: dataDir })).output).toContain('cannot be written (EACCES)');
+  });
+
+  it.each([
+    ['a missing secret', { DATABASE_URL: 'postgres://localhost/x' }, 'SESSION_SECRET is missing'],
+    ['a missing secret in production', { NODE_ENV: 'production' }, 'SESSION_SECRET is missing'],
+    ['no URL at all', { ...SECRET, DATABASE_URL: 'localhost:5432' }, 'DATABASE_URL is malformed'],
+    [
+      'a URL of another kind',
+      { ...SECRET, DATABASE_URL: 'mysql://u:p@localhost/x' },
+      'DATABASE_URL is malformed',
+    ],
+    [
+      'a URL with a broken escape',
+      { ...SECRET, DATABASE_URL: 'postgres://u:%zz@localhost/x' },
+      'DATABASE_URL is malformed',
+    ],
+  ])('%s', async (_, env, message) => {
+    const { exit, output } = await ends(env);
+    expect(exit).toBe(1);
+    expect(output).toMatch(new RegExp(`^${message}[^\\n]*$`));
+  });
+
+  it.each([
+    [
+      'a wrong password',
+      (url: URL) => void (url.password = 'wrong'),
+      /^The server at [\d.:a-z]+ refused user "\w+" \(.+\)\. Correct the user or password in DATABASE_URL\.$/,
+    ],
+    [
+      'no such database',
+      (url: URL) => void (url.pathname = '/nowhere'),
+      /^The server at [\d.:a-z]+ has no database "nowhere"\. Create it \(createdb\), or correct DATABASE_URL\.$/,
+    ],
+  ])('%s', async (_, spoil, message) => {
+    const database = await cloneDatabase();
+    const url = new URL(database.url);
+    spoil(url);
+    const { exit, output } = await ends({ ...SECRET, DATABASE_URL: url.href });
+    await database.drop();
+    expect(exit).toBe(1);
+    expect(output).toMatch(message);
+  });
+
+  it('a server that stays down, after a line per try', async () => {
+    const { exit, output } = await ends({
+      ...SECRET,
+      DATABASE_URL: 'postgres://u:p@127.0.0.1:9/x',
+      DATABASE_WAIT_S: '2',
+    });
+    const lines = output.split('\n').filter((line) => line !== '');
+    expect(exit).toBe(1);
+    expect(lines[0]).toBe('Waiting for the database at 127.0.0.1:9: try 1, connect ECONNREFUSED 127.0.0.1:9');
+    expect(lines.at(-1)).toBe(
+      'The database at 127.0.0.1:9 did not answer within 2 s (connect ECONNREFUSED 127.0.0.1:9). Start it, correct DATABASE_URL, or raise DATABASE_WAIT_S.',
+    );
+    expect(output).not.toContain('u:p@');
+  });
+});
+
+describe('with DATABASE_URL', () => {
+  it('several instances start at once on an empty database, seed nothing, and stop', async () => {
+    const database = await cloneDatabase({ empty: true });
+    const env = { ...SECRET, DATABASE_URL: database.url };
+    const instances = [run('main', env), run('main', env), run('main', env)];
+    const outputs = await Promise.all(instances.map((instance) => instance.says('is ready')));
+    for (const output of outputs) expect(output).not.toContain('curl');
+    const projects = run('cli', env, '--json', 'project', 'list');
+    expect(await projects.exit).toBe(0);
+    expect(projects.output.trim()).toBe('[]');
+    for (const instance of instances) instance.kill('SIGTERM');
+    expect(await Promise.all(instances.map((instance) => instance.exit))).toEqual([0, 0, 0]);
+    await database.drop();
+  });
+
+  it('npm run migrate needs no secret, and finds nothing to do the second time', async () => {
+    const database = await cloneDatabase({ empty: true });
+    const env = { DATABASE_URL: database.url };
+    const rivals = [run('migrate', env), run('migrate', env)];
+    expect(await Promise.all(rivals.map((rival) => rival.exit))).toEqual([0, 0]);
+    expect(rivals.map((rival) => rival.output.trim()).sort()).toEqual([
+      expect.stringMatching(/^Migrated: InitialSchema\d+/),
+      'The schema is up to date.',
+    ]);
+    await database.drop();
+  });
+});
+
+describe('npm run cli', () => {
+  it('sets up a project from nothing, and what it printed works', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const cli = async (...args: string[]) => {
+      const program = run('cli', env, '--json', ...args);
+      const exit = await program.exit;
+      return {
+        exit,
+        output: program.output.trim(),
+        data: exit === 0 ? JSON.parse(program.output) : undefined,
+      };
+    };
+    const { data: project } = await cli(
+      'project',
+      'create',
+      '--name',
+      'Game',
+      '--environment',
+      'production',
+      '--code-length',
+      '6',
+      '--max-claims-per-user',
+      '1',
+    );
+    const on = ['--project', project.id];
+    await cli('currency', 'create', ...on, '--code', 'gems', '--name', 'Gems', '--max-balance', '10');
+    const { data: template } = await cli(
+      'code',
+      'create',
+      ...on,
+      '--code',
+      'HELLO',
+      '--reward-referee',
+      '{"gems": 25}',
+      '--max-uses',
+      '3',
+    );
+    expect(template).toMatchObject({
+      code: 'HELLO',
+      reward_referee: { gems: 25 },
+      max_uses: 3,
+      app_user_id: null,
+    });
+    const { data: user } = await cli('user', 'create', ...on, '--external-id', 'ada');
+    const { data: session } = await cli('session', 'create', ...on, '--user', user.id);
+    const { data: key } = await cli(
+      'key',
+      'create',
+      ...on,
+      '--type',
+      'client',
+      '--environment',
+      'production',
+    );
+    expect(key.key).toMatch(/^amb_live_ck_/);
+
+    expect((await cli('user', 'create', ...on, '--external-id', 'ada')).output).toMatch(/^USER_EXISTS: /);
+    expect((await cli('code', 'create', ...on, '--code', 'hello')).output).toMatch(/^CODE_EXISTS: /);
+    expect((await cli('code', 'create', ...on, '--reward-referee', '{"gold": 1}')).output).toBe(
+      'INVALID_REWARD: This project has no currency "gold".',
+    );
+    expect((await cli('currency', 'create', ...on, '--code', '1', '--name', 'One')).output).toMatch(
+      /^INVALID_INPUT: .*currencies_code_format/,
+    );
+    expect(await cli('currency', 'delete', ...on, '--code', 'gold')).toMatchObject({
+      exit: 1,
+      output: 'NOT_FOUND: There is no currency gold.',
+    });
+    expect(postmasterPid(env.DATA_DIR)).toBeUndefined();
+
+    const server = run('main', env);
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(await server.says('is ready')) ?? [];
+    const headers = {
+      'x-api-key': key.key,
+      authorization: `Bearer ${session.session_token}`,
+      'content-type': 'application/json',
+    };
+    const claim = await fetch(`${url}/v1/client/referrals/claim`, {
+      method: 'POST',
+      headers,
+      body: '{"code":"hello"}',
+    });
+    expect(claim.status).toBe(201);
+    expect(((await claim.json()) as any).data.rewards).toEqual([
+      { currency_code: 'gems', amount: 25, granted: 10, status: 'granted' },
+    ]);
+    expect(existsSync(join(env.DATA_DIR, 'demo.json'))).toBe(false);
+  });
+});

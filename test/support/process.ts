@@ -1,0 +1,70 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const DIST = join(__dirname, '../../dist/src');
+const START_TIMEOUT_MS = 60_000;
+
+/** A data folder that another account may enter, as it must when the tests run as root. */
+export function makeDataDir(): string {
+  const dataDir = mkdtempSync(join(tmpdir(), 'amba-data-'));
+  chmodSync(dataDir, 0o755);
+  return dataDir;
+}
+
+/** Ends the PostgreSQL of a data folder, if it still runs, and removes the folder. */
+export function removeDataDir(dataDir: string): void {
+  const pid = postmasterPid(dataDir);
+  if (pid !== undefined) process.kill(pid, 'SIGQUIT');
+  const home = join(dataDir, 'postgres');
+  if (existsSync(home)) rmSync(realpathSync(home), { recursive: true, force: true, maxRetries: 5 });
+  rmSync(dataDir, { recursive: true, force: true, maxRetries: 5 });
+}
+
+/** The process id of a PostgreSQL that runs on this data folder. */
+export function postmasterPid(dataDir: string): number | undefined {
+  try {
+    const pid = Number(readFileSync(join(dataDir, 'postgres/data/postmaster.pid'), 'utf8').split('\n')[0]);
+    process.kill(pid, 0);
+    return pid;
+  } catch {
+    return undefined;
+  }
+}
+
+/** One of the built programs as its own process, with no environment but what the test gives. */
+export class Program {
+  output = '';
+  readonly exit: Promise<number | NodeJS.Signals>;
+  private readonly child: ChildProcess;
+
+  constructor(name: 'main' | 'cli' | 'migrate', env: Record<string, string>, args: string[] = []) {
+    this.child = spawn(process.execPath, [join(DIST, `${name}.js`), ...args], {
+      env: { PATH: process.env.PATH, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      stream?.on('data', (chunk) => (this.output += String(chunk)));
+    }
+    this.exit = new Promise((resolve) =>
+      this.child.on('close', (code, signal) => resolve(signal ?? code ?? -1)),
+    );
+  }
+
+  kill(signal: NodeJS.Signals): void {
+    this.child.kill(signal);
+  }
+
+  /** Resolves when the output contains the text; fails with the output when the process ends first. */
+  async says(text: string): Promise<string> {
+    const deadline = Date.now() + START_TIMEOUT_MS;
+    while (!this.output.includes(text)) {
+      if (this.child.exitCode !== null || this.child.signalCode !== null || Date.now() > deadline) {
+        throw new Error(`Did not say "${text}" but:\n${this.output}`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    return this.output;
+  }
+}
