@@ -17,6 +17,9 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setTitle('Amba Referrals')
     .setDescription(DESCRIPTION)
     .setVersion('1')
+    .addTag('Referrals', 'Codes and claims')
+    .addTag('Currencies', 'Balances and history')
+    .addTag('Health', 'For load balancers and orchestrators')
     .addApiKey(
       { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The project's client key." },
       API_KEY_SCHEME,

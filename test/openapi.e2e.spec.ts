@@ -107,6 +107,18 @@ it('has a summary and a name of its own for every operation, and no reference th
   }
 });
 
+it('demands no parameter that a caller may leave out', () => {
+  const parameters = operations().flatMap(({ name, operation }) =>
+    operation.parameters.map((parameter: any) => `${name} ${parameter.name} ${parameter.required}`),
+  );
+  expect(parameters).toEqual([
+    'get /v1/client/currencies/transactions limit false',
+    'get /v1/client/currencies/transactions offset false',
+    'get /v1/client/currencies/transactions currency_code false',
+    'post /v1/client/referrals/claim Idempotency-Key false',
+  ]);
+});
+
 it('serves Swagger UI at /docs without a foreign address', async () => {
   const { text } = await world.http.get('/docs').expect(200).expect('content-type', /html/);
   expect(text).toContain('swagger-ui');

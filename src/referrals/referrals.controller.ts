@@ -66,7 +66,7 @@ export class ReferralsController {
   async claim(
     @CurrentCaller() caller: Caller,
     @Body() { code }: ClaimRequestDto,
-    @Headers('idempotency-key') idempotencyKey?: string,
+    @Headers('Idempotency-Key') idempotencyKey?: string,
   ) {
     if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
       throw ApiError.invalidInput({
