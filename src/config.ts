@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { StartupError } from './common/startup-error';
@@ -102,7 +102,7 @@ function databaseConfig(values: Values): DatabaseConfig {
 export function ensureDataDir(dataDir: string): void {
   try {
     mkdirSync(dataDir, { recursive: true });
-    writeFileSync(join(dataDir, '.write-test'), '');
+    accessSync(dataDir, constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartupError(
       `The data folder ${dataDir} cannot be written (${(error as NodeJS.ErrnoException).code}). ` +

@@ -55,9 +55,12 @@ export function findInstallation(dataDir: string): Installation {
   if (!lstatSync(shared).isDirectory() || lstatSync(shared).uid !== 0) {
     throw new StartupError(`${shared} is not a folder of root's. Remove it and start again.`);
   }
+  const link = join(dataDir, 'postgres');
   const home = join(shared, `data-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`);
+  // somebody deleted the data folder to begin anew: what it linked to goes too
+  if (!existsSync(link)) rmSync(home, { recursive: true, force: true });
   makeDir(home, account);
-  linkTo(home, join(dataDir, 'postgres'));
+  if (!existsSync(link)) symlinkSync(home, link);
   return { binDir: join(copyOf(packageDir, shared), 'bin'), home, account };
 }
 
@@ -109,11 +112,6 @@ function isReachable(path: string): boolean {
 function makeDir(path: string, account: Account | undefined): void {
   mkdirSync(path, { recursive: true, mode: 0o755 });
   if (account !== undefined) chownSync(path, account.uid, account.gid);
-}
-
-function linkTo(home: string, link: string): void {
-  rmSync(link, { force: true, recursive: false });
-  symlinkSync(home, link);
 }
 
 /** Copied under another name first, so that a copy that was cut short is never taken for a whole one. */
