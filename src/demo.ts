@@ -6,6 +6,7 @@ import { CurrencyService } from './currency/currency.service';
 import { ProjectsService } from './projects/projects.service';
 import { ReferralCodesService } from './referrals/referral-codes.service';
 import { EXAMPLE_CODE } from './referrals/referrals.dto';
+import { SignInService } from './users/sign-in.service';
 import { UsersService } from './users/users.service';
 
 /** What a developer needs to try the demo project. */
@@ -37,11 +38,12 @@ export async function seedDemo(app: INestApplicationContext, { dataDir }: Config
   }
   const demo = readDemoFile(file);
   if (demo === undefined) return undefined;
-  const users = app.get(UsersService);
+  const tokenOf = async (userId: string) =>
+    (await app.get(SignInService).known(demo.projectId, userId)).tokens.sessionToken;
   return {
     clientKey: demo.clientKey,
-    adaToken: await users.openSession(demo.projectId, demo.adaId),
-    graceToken: await users.openSession(demo.projectId, demo.graceId),
+    adaToken: await tokenOf(demo.adaId),
+    graceToken: await tokenOf(demo.graceId),
   };
 }
 

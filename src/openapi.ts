@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { API_KEY_SCHEME, SESSION_SCHEME } from './auth/client-plane.decorator';
+import { API_KEY_SCHEME, SERVER_KEY_SCHEME, SESSION_SCHEME } from './auth/route.decorators';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 
 const DESCRIPTION = `Referral codes and currency rewards for apps.
@@ -19,6 +19,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .setVersion('1')
     .addTag('Referrals', 'Codes and claims')
     .addTag('Currencies', 'Balances and history')
+    .addTag('Sessions', 'Signing in and staying signed in')
+    .addTag('Users', 'Profiles')
+    .addTag('Config', 'What an app reads before sign-in')
+    .addTag('Users (admin)', 'For the servers of an app')
     .addTag('Health', 'For load balancers and orchestrators')
     .addApiKey(
       { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The project's client key." },
@@ -27,6 +31,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addBearerAuth(
       { type: 'http', scheme: 'bearer', description: "The user's session token." },
       SESSION_SCHEME,
+    )
+    .addBearerAuth(
+      { type: 'http', scheme: 'bearer', description: 'A server key, for admin routes.' },
+      SERVER_KEY_SCHEME,
     )
     .build();
   const document = SwaggerModule.createDocument(app, settings, {

@@ -10,43 +10,74 @@ beforeAll(async () => {
   document = (await world.http.get('/docs-json').expect(200)).body;
 });
 
-const EVERYWHERE: ErrorCode[] = [
+const KEY: ErrorCode[] = [
   'MISSING_API_KEY',
   'INVALID_API_KEY',
-  'MISSING_SESSION',
-  'INVALID_TOKEN',
   'FORBIDDEN',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
 ];
+const SESSION: ErrorCode[] = [...KEY, 'MISSING_SESSION', 'INVALID_TOKEN'];
+const SERVER: ErrorCode[] = [
+  ...[
+    'MISSING_SESSION',
+    'INVALID_TOKEN',
+    'FORBIDDEN',
+    'PROJECT_FORBIDDEN',
+    'INTERNAL_ERROR',
+    'SERVICE_UNAVAILABLE',
+  ],
+] as ErrorCode[];
+const BODY: ErrorCode[] = ['INVALID_INPUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 
 /** The contract's answers, route by route. */
 const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/client/referrals/my-code': {
     successes: ['200', '201'],
-    errors: [...EVERYWHERE, 'RETRY_EXHAUSTED', 'CREATE_FAILED'],
+    errors: [...SESSION, 'RETRY_EXHAUSTED', 'CREATE_FAILED'],
   },
   'post /v1/client/referrals/claim': {
     successes: ['201'],
     errors: [
-      ...EVERYWHERE,
-      'INVALID_INPUT',
+      ...SESSION,
+      ...BODY,
       'SELF_REFERRAL',
       'ALREADY_CLAIMED',
       'MAX_USES_REACHED',
       'CLAIM_LIMIT_REACHED',
       'INVALID_CODE',
-      'PAYLOAD_TOO_LARGE',
-      'UNSUPPORTED_MEDIA_TYPE',
       'IDEMPOTENCY_MISMATCH',
       'CLAIM_FAILED',
     ],
   },
-  'get /v1/client/currencies': { successes: ['200'], errors: EVERYWHERE },
+  'get /v1/client/currencies': { successes: ['200'], errors: SESSION },
   'get /v1/client/currencies/transactions': {
     successes: ['200'],
-    errors: [...EVERYWHERE, 'INVALID_INPUT', 'FETCH_FAILED'],
+    errors: [...SESSION, 'INVALID_INPUT', 'FETCH_FAILED'],
   },
+  'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY, ...BODY] },
+  'post /v1/client/auth/email/signup': {
+    successes: ['201'],
+    errors: [...KEY, ...BODY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS'],
+  },
+  'post /v1/client/auth/email/login': {
+    successes: ['200'],
+    errors: [...KEY, ...BODY, 'INVALID_CREDENTIALS'],
+  },
+  'post /v1/client/auth/refresh': { successes: ['200'], errors: [...KEY, ...BODY, 'INVALID_TOKEN'] },
+  'post /v1/client/auth/logout': { successes: ['200'], errors: [...KEY, ...BODY] },
+  'post /v1/client/auth/social': {
+    successes: ['200', '201'],
+    errors: [...KEY, ...BODY, 'UNSUPPORTED_PROVIDER', 'INVALID_TOKEN'],
+  },
+  'post /v1/client/auth/link': {
+    successes: ['200'],
+    errors: [...SESSION, ...BODY, 'UNSUPPORTED_PROVIDER', 'USER_EXISTS'],
+  },
+  'get /v1/client/users/me': { successes: ['200'], errors: SESSION },
+  'patch /v1/client/users/me': { successes: ['200'], errors: [...SESSION, ...BODY] },
+  'get /v1/client/config': { successes: ['200'], errors: KEY },
+  'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: [...SERVER, ...BODY] },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };
@@ -64,7 +95,9 @@ it('lists every route with its successes and each error code it can give, with a
   const listed = Object.fromEntries(
     operations().map(({ name, operation }) => {
       const codes = Object.entries<any>(operation.responses).flatMap(([status, response]) => {
-        const examples: [string, any][] = Object.entries(response.content['application/json'].examples ?? {});
+        const examples: [string, any][] = Object.entries(
+          response.content?.['application/json'].examples ?? {},
+        );
         for (const [code, { value }] of examples) {
           expect({ code, status: Number(status) }).toEqual({
             code,
@@ -89,12 +122,16 @@ it('has both credentials in the Authorize dialog, required together by every cli
   expect(document.components?.securitySchemes).toEqual({
     ApiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: expect.any(String) },
     Session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
+    ServerKey: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
   });
+  const withoutSession = /^\/v1\/client\/(config|auth\/(?!link))/;
   for (const { path, operation } of operations()) {
-    expect({ path, security: operation.security }).toEqual({
-      path,
-      security: path.startsWith('/v1/client/') ? [{ ApiKey: [], Session: [] }] : undefined,
-    });
+    const needed = path.startsWith('/health')
+      ? undefined
+      : path.startsWith('/v1/admin')
+        ? [{ ServerKey: [] }]
+        : [{ ApiKey: [], ...(!withoutSession.test(path) && { Session: [] }) }];
+    expect({ path, security: operation.security }).toEqual({ path, security: needed });
   }
 });
 
@@ -111,10 +148,12 @@ it('demands no parameter that a caller may leave out', () => {
   const parameters = operations().flatMap(({ name, operation }) =>
     operation.parameters.map((parameter: any) => `${name} ${parameter.name} ${parameter.required}`),
   );
-  expect(parameters).toEqual([
+  expect(parameters.sort()).toEqual([
+    'get /v1/client/config If-None-Match false',
+    'get /v1/client/currencies/transactions currency_code false',
     'get /v1/client/currencies/transactions limit false',
     'get /v1/client/currencies/transactions offset false',
-    'get /v1/client/currencies/transactions currency_code false',
+    'post /v1/admin/projects/{projectId}/users/session projectId true',
     'post /v1/client/referrals/claim Idempotency-Key false',
   ]);
 });

@@ -10,9 +10,23 @@ export interface AuthenticatedRequest extends RequestWithId {
   caller?: Caller;
 }
 
+const requestOf = (context: ExecutionContext) => context.switchToHttp().getRequest<AuthenticatedRequest>();
+
 /** The app's user who sent the request, as the guards established it. */
 export const CurrentCaller = createParamDecorator((_: unknown, context: ExecutionContext): Caller => {
-  const { caller } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+  const { caller } = requestOf(context);
   if (caller === undefined) throw new Error('CurrentCaller is used on a route without a session');
   return caller;
+});
+
+/** The user whose session came along on a route that needs only the key; undefined when none, or a stale one, did. */
+export const MaybeCaller = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Caller | undefined => requestOf(context).caller,
+);
+
+/** The project of the key that the request was sent with. */
+export const CurrentProject = createParamDecorator((_: unknown, context: ExecutionContext): string => {
+  const { projectId } = requestOf(context);
+  if (projectId === undefined) throw new Error('CurrentProject is used on a public route');
+  return projectId;
 });

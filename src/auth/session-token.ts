@@ -13,13 +13,19 @@ export interface SessionClaims {
 }
 
 /** Signs a session token: a JWT with `sub`, `pid`, `anon`, `sid`, `iat` and `exp`. */
-export function signSessionToken(claims: SessionClaims, secret: string, ttlS: number): Promise<string> {
-  return new SignJWT({ pid: claims.projectId, anon: claims.anonymous, sid: claims.sessionId })
+export async function signSessionToken(
+  claims: SessionClaims,
+  secret: string,
+  ttlS: number,
+): Promise<{ token: string; expiresAt: Date }> {
+  const issuedAtS = Math.floor(Date.now() / 1000);
+  const token = await new SignJWT({ pid: claims.projectId, anon: claims.anonymous, sid: claims.sessionId })
     .setProtectedHeader({ alg: ALGORITHM, typ: TYPE })
     .setSubject(claims.userId)
-    .setIssuedAt()
-    .setExpirationTime(Math.floor(Date.now() / 1000) + ttlS)
+    .setIssuedAt(issuedAtS)
+    .setExpirationTime(issuedAtS + ttlS)
     .sign(new TextEncoder().encode(secret));
+  return { token, expiresAt: new Date((issuedAtS + ttlS) * 1000) };
 }
 
 /** The claims of a token that we signed and that has not expired; undefined for anything else. */

@@ -1,12 +1,15 @@
 import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiError } from '../common/api-error';
-import { IS_PUBLIC } from '../common/public.decorator';
-import { header } from '../common/request';
+import { bearerToken } from '../common/request';
+import { accessOf } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { SessionsService } from './sessions.service';
 
-/** Second guard: the Bearer session, which must be of the key's project. Contract §1: MISSING_SESSION, INVALID_TOKEN. */
+/**
+ * Second guard: the Bearer session, which must be of the key's project. Where a key is enough, a stale session hurts
+ * nobody. Contract §1: MISSING_SESSION, INVALID_TOKEN.
+ */
 @Injectable()
 export class SessionGuard implements CanActivate {
   constructor(
@@ -15,14 +18,13 @@ export class SessionGuard implements CanActivate {
   ) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.reflector.getAllAndOverride<boolean>(IS_PUBLIC, [context.getHandler(), context.getClass()]))
-      return true;
+    const access = accessOf(context, this.reflector);
+    if (access === 'public' || access === 'server') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    const [, token] = /^bearer +(\S+) *$/i.exec(header(request, 'authorization') ?? '') ?? [];
-    if (token === undefined) throw new ApiError('MISSING_SESSION');
-    const caller = request.projectId && (await this.sessions.identify(token, request.projectId));
-    if (!caller) throw new ApiError('INVALID_TOKEN');
-    request.caller = caller;
-    return true;
+    const token = bearerToken(request);
+    request.caller =
+      token && request.projectId ? await this.sessions.identify(token, request.projectId) : undefined;
+    if (access === 'key' || request.caller) return true;
+    throw new ApiError(token === undefined ? 'MISSING_SESSION' : 'INVALID_TOKEN');
   }
 }

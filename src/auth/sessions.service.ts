@@ -1,7 +1,11 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { ApiError } from '../common/api-error';
+import { inTransaction } from '../common/transaction';
 import { CONFIG, type Config } from '../config';
+import { digestOf } from './api-key';
+import { childOf, decideRefresh, generateRefreshToken, type RefreshFacts } from './refresh-token';
 import { signSessionToken, verifySessionToken } from './session-token';
 
 /** The app's user on whose behalf a request is made. */
@@ -10,6 +14,22 @@ export interface Caller {
   userId: string;
 }
 
+export interface SessionTokens {
+  userId: string;
+  sessionToken: string;
+  refreshToken: string;
+  /** When the session token stops working; the refresh token lasts longer. */
+  expiresAt: Date;
+}
+
+interface TokenRow extends RefreshFacts {
+  id: string;
+  sessionId: string;
+  userId: string;
+  now: Date;
+}
+
+/** Sessions: signed tokens that name a row, so that a revocation counts at once, and refresh tokens used once each. */
 @Injectable()
 export class SessionsService {
   constructor(
@@ -17,17 +37,22 @@ export class SessionsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Opens a session for a user. @returns the session token, a JWT that lasts `SESSION_TTL_DAYS` */
-  async open(user: Caller & { anonymous: boolean }): Promise<string> {
-    const [row] = await this.dataSource.query<[{ id: string }]>(
-      `INSERT INTO sessions (project_id, user_id) VALUES ($1, $2) RETURNING id`,
-      [user.projectId, user.userId],
-    );
-    return signSessionToken(
-      { ...user, sessionId: row.id },
-      this.config.sessionSecret,
-      this.config.sessionTtlS,
-    );
+  /** Opens a session for a user. */
+  async open(user: Caller & { anonymous: boolean }): Promise<SessionTokens> {
+    const refreshToken = generateRefreshToken();
+    const sessionId = await inTransaction(this.dataSource, async (queryRunner) => {
+      const [{ id }] = (await queryRunner.query(
+        `INSERT INTO sessions (project_id, user_id) VALUES ($1, $2) RETURNING id`,
+        [user.projectId, user.userId],
+      )) as [{ id: string }];
+      await this.insertToken(
+        queryRunner,
+        { projectId: user.projectId, sessionId: id, parentId: null },
+        refreshToken,
+      );
+      return id;
+    });
+    return this.sign(user, sessionId, refreshToken);
   }
 
   /**
@@ -44,5 +69,107 @@ export class SessionsService {
       [projectId, claims.sessionId, claims.userId],
     );
     return row && { projectId, userId: row.user_id };
+  }
+
+  /**
+   * Exchanges a refresh token for new tokens. It works once; for ten seconds more it gives the same child again, and
+   * after that its reuse revokes the whole session.
+   *
+   * @param isAnonymous tells what the new session token says of the user
+   * @throws ApiError INVALID_TOKEN
+   */
+  async refresh(
+    projectId: string,
+    refreshToken: string,
+    isAnonymous: (userId: string) => Promise<boolean>,
+  ): Promise<SessionTokens> {
+    const child = childOf(refreshToken, this.config.sessionSecret);
+    // the revocation must be committed although the caller is refused: the error comes after the transaction
+    const row = await inTransaction(this.dataSource, async (queryRunner) => {
+      const found = await this.lockToken(queryRunner, projectId, refreshToken);
+      if (found === undefined) return undefined;
+      const decision = decideRefresh(found, found.now);
+      if (decision === 'revoke') await this.revokeIn(queryRunner, projectId, found.sessionId);
+      if (decision === 'rotate') {
+        await queryRunner.query(
+          `UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE project_id = $1 AND id = $2`,
+          [projectId, found.id],
+        );
+        await this.insertToken(
+          queryRunner,
+          { projectId, sessionId: found.sessionId, parentId: found.id },
+          child,
+        );
+      }
+      return decision === 'rotate' || decision === 'repeat' ? found : undefined;
+    });
+    if (row === undefined) throw new ApiError('INVALID_TOKEN');
+    const user = { projectId, userId: row.userId, anonymous: await isAnonymous(row.userId) };
+    return this.sign(user, row.sessionId, child);
+  }
+
+  /** Ends the session of a refresh token. Unknown, used and revoked tokens are no error: the session is over. */
+  async revoke(projectId: string, refreshToken: string): Promise<void> {
+    await inTransaction(this.dataSource, async (queryRunner) => {
+      const found = await this.lockToken(queryRunner, projectId, refreshToken);
+      if (found) await this.revokeIn(queryRunner, projectId, found.sessionId);
+    });
+  }
+
+  /** Everything about a session is decided under the lock on its row; the token is read after it. */
+  private async lockToken(
+    queryRunner: QueryRunner,
+    projectId: string,
+    refreshToken: string,
+  ): Promise<TokenRow | undefined> {
+    const digest = digestOf(refreshToken);
+    await queryRunner.query(
+      `SELECT FROM sessions WHERE project_id = $1 AND id =
+         (SELECT session_id FROM refresh_tokens WHERE project_id = $1 AND digest = $2) FOR UPDATE`,
+      [projectId, digest],
+    );
+    const rows = (await queryRunner.query(
+      `SELECT t.id, t.session_id AS "sessionId", s.user_id AS "userId", t.expires_at AS "expiresAt", t.used_at AS "usedAt",
+              s.revoked_at IS NOT NULL AS "isSessionRevoked", u.disabled_at IS NOT NULL AS "isUserDisabled",
+              clock_timestamp() AS now
+         FROM refresh_tokens t
+         JOIN sessions s ON s.project_id = t.project_id AND s.id = t.session_id
+         JOIN app_users u ON u.project_id = s.project_id AND u.id = s.user_id
+        WHERE t.project_id = $1 AND t.digest = $2`,
+      [projectId, digest],
+    )) as TokenRow[];
+    return rows[0];
+  }
+
+  private async insertToken(
+    queryRunner: QueryRunner,
+    family: { projectId: string; sessionId: string; parentId: string | null },
+    refreshToken: string,
+  ): Promise<void> {
+    await queryRunner.query(
+      `INSERT INTO refresh_tokens (project_id, session_id, parent_id, digest, expires_at)
+       VALUES ($1, $2, $3, $4, clock_timestamp() + make_interval(secs => $5))`,
+      [family.projectId, family.sessionId, family.parentId, digestOf(refreshToken), this.config.refreshTtlS],
+    );
+  }
+
+  private async revokeIn(queryRunner: QueryRunner, projectId: string, sessionId: string): Promise<void> {
+    await queryRunner.query(
+      `UPDATE sessions SET revoked_at = clock_timestamp() WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL`,
+      [projectId, sessionId],
+    );
+  }
+
+  private async sign(
+    user: Caller & { anonymous: boolean },
+    sessionId: string,
+    refreshToken: string,
+  ): Promise<SessionTokens> {
+    const { token, expiresAt } = await signSessionToken(
+      { ...user, sessionId },
+      this.config.sessionSecret,
+      this.config.sessionTtlS,
+    );
+    return { userId: user.userId, sessionToken: token, refreshToken, expiresAt };
   }
 }

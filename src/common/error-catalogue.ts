@@ -11,6 +11,12 @@ export const ERROR_CATALOGUE = {
     message:
       'A reward is {}, {"currency": code, "amount": n} or {code: n, ...}: at most 10 defined currencies, whole positive amounts.',
   },
+  INVALID_EMAIL: { status: 400, message: 'This is not an e-mail address. Check its spelling.' },
+  WEAK_PASSWORD: { status: 400, message: 'The password is too short. Use 8 to 200 characters.' },
+  UNSUPPORTED_PROVIDER: {
+    status: 400,
+    message: 'This project does not offer this sign-in. Its developer sets the accepted audiences.',
+  },
   SELF_REFERRAL: { status: 400, message: 'You cannot claim your own referral code.' },
   ALREADY_CLAIMED: {
     status: 400,
@@ -34,7 +40,9 @@ export const ERROR_CATALOGUE = {
     status: 401,
     message: 'The session token is expired, revoked or not of this project. Sign the user in again.',
   },
+  INVALID_CREDENTIALS: { status: 401, message: 'E-mail and password do not match an account.' },
   FORBIDDEN: { status: 403, message: 'This kind of key may not call this route. Use a client key here.' },
+  PROJECT_FORBIDDEN: { status: 403, message: 'This key belongs to another project.' },
   INVALID_CODE: { status: 404, message: 'There is no active referral code with this spelling.' },
   NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
   REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time. Send it again.' },
@@ -43,7 +51,10 @@ export const ERROR_CATALOGUE = {
     message: 'Another code of this project has the same spelling. Choose another one.',
   },
   CURRENCY_EXISTS: { status: 409, message: 'This project already has a currency with this code.' },
-  USER_EXISTS: { status: 409, message: 'This project already has a user with this external id.' },
+  USER_EXISTS: {
+    status: 409,
+    message: 'This project already has a user who signs in like this. Log in instead.',
+  },
   MAX_BALANCE_TOO_LOW: { status: 409, message: 'A balance stands above this maximum. Choose a higher one.' },
   PAYLOAD_TOO_LARGE: { status: 413, message: 'The body is larger than 16 kB. Send less.' },
   UNSUPPORTED_MEDIA_TYPE: {

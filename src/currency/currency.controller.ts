@@ -1,20 +1,20 @@
 import { Controller, Get, Query } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller } from '../auth/authenticated-request';
-import { ClientPlane } from '../auth/client-plane.decorator';
+import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
-import { ApiData, ApiErrors, ApiPage } from '../common/api-docs';
+import { ApiData, ApiPage } from '../common/api-docs';
 import type { Page } from '../common/page';
 import { BalanceDto, TransactionDto, TransactionsQuery } from './currency.dto';
 import { CurrencyService } from './currency.service';
 
 @ApiTags('Currencies')
-@ClientPlane()
 @Controller('client/currencies')
 export class CurrencyController {
   constructor(private readonly currencies: CurrencyService) {}
 
   @Get()
+  @ClientRoute()
   @ApiOperation({
     summary: "The caller's balances",
     description: 'One row per currency of the project, with its initial balance where nothing has moved yet.',
@@ -25,12 +25,12 @@ export class CurrencyController {
   }
 
   @Get('transactions')
+  @ClientRoute('INVALID_INPUT', 'FETCH_FAILED')
   @ApiOperation({
     summary: "The caller's transactions",
     description: 'The append-only ledger behind the balances, newest first.',
   })
   @ApiPage(TransactionDto, 'One page of the ledger.')
-  @ApiErrors('INVALID_INPUT', 'FETCH_FAILED', 'INTERNAL_ERROR')
   transactions(
     @CurrentCaller() caller: Caller,
     @Query() query: TransactionsQuery,

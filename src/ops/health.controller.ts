@@ -3,7 +3,7 @@ import { ApiOperation, ApiProperty, ApiTags } from '@nestjs/swagger';
 import { HealthCheckService, TypeOrmHealthIndicator } from '@nestjs/terminus';
 import { ApiData, ApiErrors } from '../common/api-docs';
 import { ApiError } from '../common/api-error';
-import { Public } from '../common/public.decorator';
+import { Public } from '../auth/access';
 
 const PING_TIMEOUT_MS = 2_000;
 

@@ -1,9 +1,9 @@
 import { Body, Controller, Get, Headers, Post } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller } from '../auth/authenticated-request';
-import { ClientPlane } from '../auth/client-plane.decorator';
+import { BODY_ERRORS, ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
-import { ApiData, ApiErrors } from '../common/api-docs';
+import { ApiData } from '../common/api-docs';
 import { ApiError } from '../common/api-error';
 import { Reply } from '../common/reply';
 import { ReferralCodesService } from './referral-codes.service';
@@ -13,7 +13,6 @@ import { ReferralsService, toClaimJson } from './referrals.service';
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 @ApiTags('Referrals')
-@ClientPlane()
 @Controller('client/referrals')
 export class ReferralsController {
   constructor(
@@ -22,6 +21,7 @@ export class ReferralsController {
   ) {}
 
   @Get('my-code')
+  @ClientRoute('RETRY_EXHAUSTED', 'CREATE_FAILED')
   @ApiOperation({
     summary: "The caller's referral code",
     description:
@@ -29,13 +29,22 @@ export class ReferralsController {
   })
   @ApiData(ReferralCodeDto, { status: 200, description: 'The code.' })
   @ApiData(ReferralCodeDto, { status: 201, description: 'The code, made by this request.' })
-  @ApiErrors('RETRY_EXHAUSTED', 'CREATE_FAILED', 'INTERNAL_ERROR')
   async myCode(@CurrentCaller() caller: Caller) {
     const { code, created } = await this.codes.ownCode(caller);
     return new Reply(toReferralCodeDto(code), { status: created ? 201 : 200 });
   }
 
   @Post('claim')
+  @ClientRoute(
+    ...BODY_ERRORS,
+    'INVALID_CODE',
+    'SELF_REFERRAL',
+    'ALREADY_CLAIMED',
+    'MAX_USES_REACHED',
+    'CLAIM_LIMIT_REACHED',
+    'IDEMPOTENCY_MISMATCH',
+    'CLAIM_FAILED',
+  )
   @ApiOperation({
     summary: 'Claim a referral code',
     description:
@@ -50,19 +59,6 @@ export class ReferralsController {
     schema: { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
   })
   @ApiData(ClaimDto, { status: 201, description: 'The claim, with the rewards of the caller.' })
-  @ApiErrors(
-    'INVALID_INPUT',
-    'INVALID_CODE',
-    'SELF_REFERRAL',
-    'ALREADY_CLAIMED',
-    'MAX_USES_REACHED',
-    'CLAIM_LIMIT_REACHED',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
-    'IDEMPOTENCY_MISMATCH',
-    'CLAIM_FAILED',
-    'INTERNAL_ERROR',
-  )
   async claim(
     @CurrentCaller() caller: Caller,
     @Body() { code }: ClaimRequestDto,

@@ -10,6 +10,7 @@ import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
 import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
 import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
+import { SignInService } from '../../src/users/sign-in.service';
 import { UsersService } from '../../src/users/users.service';
 import { databaseUrl } from './global-setup';
 import { expectInvariants } from './invariants';
@@ -35,7 +36,7 @@ export class Tenant {
   async player(externalId: string = randomUUID()): Promise<Player> {
     const users = this.world.app.get(UsersService);
     const { id } = await users.create(this.id, { externalId });
-    const token = await users.openSession(this.id, id);
+    const { sessionToken: token } = (await this.world.app.get(SignInService).known(this.id, id)).tokens;
     return { id, headers: { 'x-api-key': this.clientKey, authorization: `Bearer ${token}` } };
   }
 
@@ -94,11 +95,14 @@ export class World {
 }
 
 /** Gives each test of a file the same world, and checks after every test that all invariants hold. */
-export function useWorld(overrides: Partial<Config> = {}): World {
+export function useWorld(overrides: Partial<Config> | (() => Promise<Partial<Config>>) = {}): World {
   const holder = {} as { world: World; close: () => Promise<void> };
   beforeAll(async () => {
     const database = await cloneDatabase();
-    Object.assign(holder, await startWorld(database.url, overrides));
+    Object.assign(
+      holder,
+      await startWorld(database.url, typeof overrides === 'function' ? await overrides() : overrides),
+    );
     const { close } = holder;
     holder.close = async () => {
       await close();

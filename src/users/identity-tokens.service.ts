@@ -1,0 +1,80 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
+import type { DataSource } from 'typeorm';
+import { ApiError } from '../common/api-error';
+import { CONFIG, type Config } from '../config';
+
+export const PROVIDERS = ['apple', 'google'] as const;
+export type Provider = (typeof PROVIDERS)[number];
+
+const ISSUERS: Record<Provider, string[]> = {
+  apple: ['https://appleid.apple.com'],
+  google: ['https://accounts.google.com', 'accounts.google.com'],
+};
+const JWKS_TIMEOUT_MS = 3_000;
+
+/** Identity tokens of Apple and Google: checked against the provider's keys and the project's audiences. */
+@Injectable()
+export class IdentityTokensService {
+  private readonly keys: Record<Provider, JWTVerifyGetKey>;
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    @Inject(CONFIG) { jwksUrls }: Config,
+  ) {
+    const options = { timeoutDuration: JWKS_TIMEOUT_MS };
+    this.keys = {
+      apple: createRemoteJWKSet(new URL(jwksUrls.apple), options),
+      google: createRemoteJWKSet(new URL(jwksUrls.google), options),
+    };
+  }
+
+  /** Accepts a provider's tokens in a project when they are issued for one of these audiences (client ids). */
+  async configure(projectId: string, provider: Provider, audiences: string[]): Promise<void> {
+    await this.dataSource.query(
+      `INSERT INTO identity_providers (project_id, provider, audiences) VALUES ($1, $2, $3)
+       ON CONFLICT (project_id, provider) DO UPDATE SET audiences = EXCLUDED.audiences`,
+      [projectId, provider, audiences],
+    );
+  }
+
+  /**
+   * The provider's id for the user.
+   *
+   * @throws ApiError UNSUPPORTED_PROVIDER when the project has no audience for it, INVALID_TOKEN, and
+   *   SERVICE_UNAVAILABLE when the provider's keys cannot be fetched
+   */
+  async verify(
+    projectId: string,
+    provider: string,
+    token: string,
+  ): Promise<{ provider: Provider; providerId: string }> {
+    const known = PROVIDERS.find((name) => name === provider);
+    const audiences = known && (await this.audiences(projectId, known));
+    if (known === undefined || audiences === undefined) throw new ApiError('UNSUPPORTED_PROVIDER');
+    try {
+      const { payload } = await jwtVerify(token, this.keys[known], {
+        issuer: ISSUERS[known],
+        audience: audiences,
+        algorithms: ['RS256', 'ES256'],
+        requiredClaims: ['sub', 'exp', 'iat'],
+      });
+      return { provider: known, providerId: payload.sub ?? '' };
+    } catch (error) {
+      const isTokensFault = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
+      // jose reports an answer other than 200 from the key server as a plain JOSEError
+      if (isTokensFault && error.code !== 'ERR_JOSE_GENERIC')
+        throw new ApiError('INVALID_TOKEN', { cause: error });
+      throw new ApiError('SERVICE_UNAVAILABLE', { cause: error, retryAfterS: 1 });
+    }
+  }
+
+  private async audiences(projectId: string, provider: Provider): Promise<string[] | undefined> {
+    const [row] = await this.dataSource.query<{ audiences: string[] }[]>(
+      `SELECT audiences FROM identity_providers WHERE project_id = $1 AND provider = $2`,
+      [projectId, provider],
+    );
+    return row?.audiences;
+  }
+}

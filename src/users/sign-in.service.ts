@@ -1,0 +1,211 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { isEmail } from 'class-validator';
+import { randomInt } from 'node:crypto';
+import { IsNull, type DataSource } from 'typeorm';
+import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
+import { ApiError } from '../common/api-error';
+import { violatedUnique } from '../common/database-error';
+import { inTransaction } from '../common/transaction';
+import { AppUser } from './app-user.entity';
+import { IdentityTokensService, type Provider } from './identity-tokens.service';
+import { hashPassword, PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, verifyPassword } from './passwords';
+import { isAnonymous, UsersService, type Profile, type UserIdentity } from './users.service';
+
+/** A user who has just signed in. */
+export interface SignedIn {
+  user: AppUser;
+  identities: UserIdentity[];
+  tokens: SessionTokens;
+  /** This request made the user. */
+  created: boolean;
+}
+
+interface Credentials {
+  email: string;
+  password: string;
+}
+
+const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
+
+/** The ways in which the users of an app sign in. Contract §4. */
+@Injectable()
+export class SignInService {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly users: UsersService,
+    private readonly sessions: SessionsService,
+    private readonly identityTokens: IdentityTokensService,
+  ) {}
+
+  /** A new user without any credentials. */
+  async anonymous(projectId: string): Promise<SignedIn> {
+    const random = Array.from({ length: 20 }, () => BASE62[randomInt(BASE62.length)]).join('');
+    return this.open(await this.users.create(projectId, { anonymousId: `anon_${random}` }), true);
+  }
+
+  /**
+   * Signs up with e-mail and password. An anonymous caller becomes that user: same id, same code, same balances.
+   *
+   * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, USER_EXISTS
+   */
+  async signUp(projectId: string, credentials: Credentials, caller?: Caller): Promise<SignedIn> {
+    const email = normalizeEmail(credentials.email);
+    if (!isAcceptable(credentials.password)) throw new ApiError('WEAK_PASSWORD');
+    const passwordHash = await hashPassword(credentials.password);
+    const upgraded = caller && (await this.upgrade(caller, { email, passwordHash }));
+    if (upgraded) return this.open(await this.users.get(projectId, caller.userId), false);
+    return this.open(await this.users.create(projectId, { email, passwordHash }), true);
+  }
+
+  /** @throws ApiError INVALID_CREDENTIALS, in the same time for an unknown e-mail and a wrong password */
+  async logIn(projectId: string, { email, password }: Credentials): Promise<SignedIn> {
+    const user = await this.dataSource.manager.findOne(AppUser, {
+      where: { projectId, email: email.trim().toLowerCase() },
+    });
+    const isRight = await verifyPassword(password.slice(0, PASSWORD_MAX_LENGTH + 1), user?.passwordHash);
+    if (!user || !isRight || user.disabledAt !== null) throw new ApiError('INVALID_CREDENTIALS');
+    return this.open(user, false);
+  }
+
+  /** @throws ApiError INVALID_TOKEN */
+  async refresh(projectId: string, refreshToken: string): Promise<SignedIn> {
+    const tokens = await this.sessions.refresh(projectId, refreshToken, async (userId) =>
+      isAnonymous(await this.users.get(projectId, userId), await this.users.identities(projectId, userId)),
+    );
+    await this.users.seen(projectId, tokens.userId);
+    const user = await this.users.get(projectId, tokens.userId);
+    return { user, identities: await this.users.identities(projectId, user.id), tokens, created: false };
+  }
+
+  /**
+   * Signs in with an identity token of Apple or Google; an unknown account becomes the anonymous caller's, or a new
+   * user's.
+   *
+   * @throws ApiError UNSUPPORTED_PROVIDER, INVALID_TOKEN, SERVICE_UNAVAILABLE
+   */
+  async social(projectId: string, provider: string, token: string, caller?: Caller): Promise<SignedIn> {
+    const account = await this.identityTokens.verify(projectId, provider, token);
+    const known = await this.ownerOf(projectId, account);
+    if (known) return this.open(await this.activeUser(projectId, known), false);
+    try {
+      const user = caller && (await this.anonymousUser(caller));
+      if (user) {
+        await this.attach(projectId, user.id, account);
+        return await this.open(user, false);
+      }
+      const created = await inTransaction(this.dataSource, async ({ manager }) => {
+        const made = await this.users.create(projectId, {}, manager);
+        await manager.query(INSERT_IDENTITY, [projectId, account.provider, account.providerId, made.id]);
+        return made;
+      });
+      return await this.open(created, true);
+    } catch (error) {
+      // the same account at once: whoever came first made the user
+      const winner = violatedUnique(error) && (await this.ownerOf(projectId, account));
+      if (!winner) throw error;
+      return this.open(await this.activeUser(projectId, winner), false);
+    }
+  }
+
+  /**
+   * Adds an Apple or Google account to the caller's user.
+   *
+   * @throws ApiError UNSUPPORTED_PROVIDER, INVALID_TOKEN, USER_EXISTS when the account is another user's, or the
+   *   caller has another account of this provider
+   */
+  async link(caller: Caller, provider: string, token: string): Promise<SignedIn> {
+    const { projectId, userId } = caller;
+    const account = await this.identityTokens.verify(projectId, provider, token);
+    if ((await this.ownerOf(projectId, account)) !== userId) {
+      try {
+        await this.attach(projectId, userId, account);
+      } catch (error) {
+        throw violatedUnique(error) ? new ApiError('USER_EXISTS', { cause: error }) : error;
+      }
+    }
+    return this.open(await this.users.get(projectId, userId), false);
+  }
+
+  /** A session for a user of the app's own user system, made when unknown. @throws ApiError INVALID_TOKEN if disabled */
+  async external(projectId: string, externalId: string, profile: Profile): Promise<SignedIn> {
+    const { user, created } = await this.users.findOrCreate(projectId, externalId, profile);
+    return this.open(await this.activeUser(projectId, user.id), created);
+  }
+
+  /** A session for a user who is known already, for a developer. @throws ApiError NOT_FOUND */
+  async known(projectId: string, userId: string): Promise<SignedIn> {
+    return this.open(await this.users.get(projectId, userId), false);
+  }
+
+  private async open(user: AppUser, created: boolean): Promise<SignedIn> {
+    const { projectId, id: userId } = user;
+    const identities = await this.users.identities(projectId, userId);
+    const tokens = await this.sessions.open({ projectId, userId, anonymous: isAnonymous(user, identities) });
+    if (!created) await this.users.seen(projectId, userId);
+    return { user: await this.users.get(projectId, userId), identities, tokens, created };
+  }
+
+  /** Whether the caller was anonymous and now is not. One statement: two sign-ups at once cannot both have it. */
+  private async upgrade(
+    { projectId, userId }: Caller,
+    values: { email: string; passwordHash: string },
+  ): Promise<boolean> {
+    const user = await this.anonymousUser({ projectId, userId });
+    if (!user) return false;
+    try {
+      const { affected } = await this.dataSource.manager.update(
+        AppUser,
+        { projectId, id: userId, email: IsNull() },
+        { ...values, updatedAt: () => 'clock_timestamp()' },
+      );
+      return affected === 1;
+    } catch (error) {
+      throw violatedUnique(error) ? new ApiError('USER_EXISTS', { cause: error }) : error;
+    }
+  }
+
+  private async anonymousUser({ projectId, userId }: Caller): Promise<AppUser | undefined> {
+    const user = await this.users.get(projectId, userId);
+    return isAnonymous(user, await this.users.identities(projectId, userId)) ? user : undefined;
+  }
+
+  private async activeUser(projectId: string, userId: string): Promise<AppUser> {
+    const user = await this.users.get(projectId, userId);
+    if (user.disabledAt !== null) throw new ApiError('INVALID_TOKEN', { message: 'This user is disabled.' });
+    return user;
+  }
+
+  private async ownerOf(
+    projectId: string,
+    account: { provider: Provider; providerId: string },
+  ): Promise<string | undefined> {
+    const [row] = await this.dataSource.query<{ user_id: string }[]>(
+      `SELECT user_id FROM user_identities WHERE project_id = $1 AND provider = $2 AND provider_id = $3`,
+      [projectId, account.provider, account.providerId],
+    );
+    return row?.user_id;
+  }
+
+  private async attach(
+    projectId: string,
+    userId: string,
+    account: { provider: Provider; providerId: string },
+  ) {
+    await this.dataSource.query(INSERT_IDENTITY, [projectId, account.provider, account.providerId, userId]);
+  }
+}
+
+const INSERT_IDENTITY = `INSERT INTO user_identities (project_id, provider, provider_id, user_id) VALUES ($1, $2, $3, $4)`;
+
+/** @throws ApiError INVALID_EMAIL */
+function normalizeEmail(text: string): string {
+  const email = text.trim().toLowerCase();
+  if (!isEmail(email, { allow_utf8_local_part: false })) throw new ApiError('INVALID_EMAIL');
+  return email;
+}
+
+function isAcceptable(password: string): boolean {
+  const { length } = [...password];
+  return length >= PASSWORD_MIN_LENGTH && length <= PASSWORD_MAX_LENGTH;
+}

@@ -1,0 +1,28 @@
+import { Body, Controller, Param, Post } from '@nestjs/common';
+import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
+import { BODY_ERRORS, ServerRoute } from '../auth/route.decorators';
+import { ApiData } from '../common/api-docs';
+import { SignInService } from './sign-in.service';
+import { ExternalUserDto, SessionDto, toProfile, toSessionDto } from './users.dto';
+
+@ApiTags('Users (admin)')
+@Controller('admin/projects/:projectId/users')
+export class UsersAdminController {
+  constructor(private readonly signIn: SignInService) {}
+
+  @Post('session')
+  @ServerRoute(...BODY_ERRORS)
+  @ApiOperation({
+    summary: 'A session for a user of your own system',
+    description:
+      'From your server, with a server key: finds the user by your id, or makes one, and returns a session for the app.',
+  })
+  @ApiParam({ name: 'projectId', format: 'uuid' })
+  @ApiData(SessionDto, { status: 201, description: 'The session.' })
+  async session(
+    @Param('projectId') projectId: string,
+    @Body() { external_id, ...profile }: ExternalUserDto,
+  ): Promise<SessionDto> {
+    return toSessionDto(await this.signIn.external(projectId, external_id, toProfile(profile)));
+  }
+}
