@@ -17,7 +17,9 @@ const transform = {
 module.exports = {
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   transform,
-  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose)/)'],
+  // the generated client names its files as ES modules do
+  moduleNameMapper: { '^(\\.{1,2}/.*(?:\\.gen|/index))\\.js$': '$1' },
+  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose|fast-check|pure-rand)/)'],
   testEnvironment: 'node',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',

@@ -12,6 +12,7 @@ import { StartupError } from './common/startup-error';
 import { loadConfig } from './config';
 import { CurrencyService } from './currency/currency.service';
 import { openDatabase } from './database/database';
+import { openApiDocument } from './openapi';
 import { ProjectsService } from './projects/projects.service';
 import { ReferralCodesService } from './referrals/referral-codes.service';
 import { toReferralCodeDto } from './referrals/referrals.dto';
@@ -143,6 +144,17 @@ inProject(program.command('provider').description('sign-in with Apple and Google
       return { provider: options.provider, audiences: options.audience };
     }),
   );
+
+program
+  .command('openapi')
+  .description('prints the OpenAPI document; needs no database')
+  .action(async () => {
+    const app = await NestFactory.create(
+      AppModule.on(loadConfig({ SESSION_SECRET: 'nothing is signed here, 32 chars+' }), ''),
+      { preview: true, logger: false },
+    );
+    process.stdout.write(`${JSON.stringify(openApiDocument(app), null, 2)}\n`);
+  });
 
 interface InProject {
   project: string;

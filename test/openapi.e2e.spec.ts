@@ -14,6 +14,7 @@ const KEY: ErrorCode[] = [
   'MISSING_API_KEY',
   'INVALID_API_KEY',
   'FORBIDDEN',
+  'INVALID_INPUT',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
 ];
@@ -24,11 +25,12 @@ const SERVER: ErrorCode[] = [
     'INVALID_TOKEN',
     'FORBIDDEN',
     'PROJECT_FORBIDDEN',
+    'INVALID_INPUT',
     'INTERNAL_ERROR',
     'SERVICE_UNAVAILABLE',
   ],
 ] as ErrorCode[];
-const BODY: ErrorCode[] = ['INVALID_INPUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
+const BODY: ErrorCode[] = ['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 
 /** The contract's answers, route by route. */
 const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
@@ -53,7 +55,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/client/currencies': { successes: ['200'], errors: SESSION },
   'get /v1/client/currencies/transactions': {
     successes: ['200'],
-    errors: [...SESSION, 'INVALID_INPUT', 'FETCH_FAILED'],
+    errors: [...SESSION, 'FETCH_FAILED'],
   },
   'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY, ...BODY] },
   'post /v1/client/auth/email/signup': {

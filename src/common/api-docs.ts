@@ -1,7 +1,17 @@
 import { applyDecorators, type Type } from '@nestjs/common';
 import { ApiExtraModels, ApiProperty, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import type { FieldError } from './api-error';
 import { ERROR_CATALOGUE, type ErrorCode } from './error-catalogue';
 
+class FieldErrorDto implements FieldError {
+  @ApiProperty({ type: String, example: 'code' })
+  field: string;
+
+  @ApiProperty({ type: String, example: 'code must be a string' })
+  message: string;
+}
+
+@ApiExtraModels(FieldErrorDto)
 class ErrorDetailDto {
   @ApiProperty({ type: String, example: 'INVALID_INPUT', enum: Object.keys(ERROR_CATALOGUE) })
   code: ErrorCode;
@@ -9,7 +19,14 @@ class ErrorDetailDto {
   @ApiProperty({ type: String })
   message: string;
 
-  @ApiProperty({ required: false, description: 'What the code defines, for example the refused fields.' })
+  @ApiProperty({
+    required: false,
+    description: 'What the code defines: the refused fields of INVALID_INPUT, the claim of ALREADY_CLAIMED.',
+    oneOf: [
+      { type: 'array', items: { $ref: getSchemaPath(FieldErrorDto) } },
+      { type: 'object', additionalProperties: true },
+    ],
+  })
   details?: unknown;
 
   @ApiProperty({

@@ -20,18 +20,18 @@ export class CurrencyController {
     description: 'One row per currency of the project, with its initial balance where nothing has moved yet.',
   })
   @ApiData(BalanceDto, { status: 200, description: 'The balances.', isArray: true })
-  balances(@CurrentCaller() caller: Caller): Promise<BalanceDto[]> {
+  getBalances(@CurrentCaller() caller: Caller): Promise<BalanceDto[]> {
     return this.currencies.balances(caller);
   }
 
   @Get('transactions')
-  @ClientRoute('INVALID_INPUT', 'FETCH_FAILED')
+  @ClientRoute('FETCH_FAILED')
   @ApiOperation({
     summary: "The caller's transactions",
     description: 'The append-only ledger behind the balances, newest first.',
   })
   @ApiPage(TransactionDto, 'One page of the ledger.')
-  transactions(
+  getTransactions(
     @CurrentCaller() caller: Caller,
     @Query() query: TransactionsQuery,
   ): Promise<Page<TransactionDto>> {

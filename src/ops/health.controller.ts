@@ -24,7 +24,7 @@ export class HealthController {
   @Get('live')
   @ApiOperation({ summary: 'Is the process alive?', description: 'Restart it when this does not answer.' })
   @ApiData(HealthDto, { status: 200, description: 'It is.' })
-  live(): HealthDto {
+  getLiveness(): HealthDto {
     return { status: 'ok' };
   }
 
@@ -32,7 +32,7 @@ export class HealthController {
   @ApiOperation({ summary: 'Can requests be served?', description: 'Send it no traffic while it cannot.' })
   @ApiData(HealthDto, { status: 200, description: 'The database answers.' })
   @ApiErrors('SERVICE_UNAVAILABLE')
-  async ready(): Promise<HealthDto> {
+  async getReadiness(): Promise<HealthDto> {
     try {
       await this.health.check([() => this.database.pingCheck('database', { timeout: PING_TIMEOUT_MS })]);
       return { status: 'ok' };

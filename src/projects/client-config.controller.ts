@@ -30,7 +30,7 @@ export class ClientConfigController {
     headers: { ETag: { schema: { type: 'string' } } },
   })
   @ApiResponse({ status: 304, description: 'It has not changed.' })
-  config(@Headers('If-None-Match') known?: string) {
+  getConfig(@Headers('If-None-Match') known?: string) {
     const tags = (known ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
     const isKnown = tags.includes(ETAG) || tags.includes('*');
     return new Reply(CLIENT_CONFIG, { status: isKnown ? 304 : 200, headers: { ETag: ETAG } });

@@ -29,7 +29,7 @@ export class ReferralsController {
   })
   @ApiData(ReferralCodeDto, { status: 200, description: 'The code.' })
   @ApiData(ReferralCodeDto, { status: 201, description: 'The code, made by this request.' })
-  async myCode(@CurrentCaller() caller: Caller) {
+  async getMyCode(@CurrentCaller() caller: Caller) {
     const { code, created } = await this.codes.ownCode(caller);
     return new Reply(toReferralCodeDto(code), { status: created ? 201 : 200 });
   }
@@ -59,7 +59,7 @@ export class ReferralsController {
     schema: { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
   })
   @ApiData(ClaimDto, { status: 201, description: 'The claim, with the rewards of the caller.' })
-  async claim(
+  async claimCode(
     @CurrentCaller() caller: Caller,
     @Body() { code }: ClaimRequestDto,
     @Headers('Idempotency-Key') idempotencyKey?: string,

@@ -33,7 +33,10 @@ export class ClientAuthController {
   })
   @ApiBody({ type: EmptyDto, required: false })
   @ApiData(AnonymousSessionDto, { status: 201, description: 'The session.' })
-  async anonymous(@CurrentProject() projectId: string, @Body() _: EmptyDto): Promise<AnonymousSessionDto> {
+  async signInAnonymously(
+    @CurrentProject() projectId: string,
+    @Body() _: EmptyDto,
+  ): Promise<AnonymousSessionDto> {
     const signedIn = await this.signIn.anonymous(projectId);
     return { ...toSessionDto(signedIn), anonymous_id: signedIn.user.anonymousId ?? '' };
   }
@@ -72,7 +75,7 @@ export class ClientAuthController {
       'A refresh token works once. Sent again within 10 s it gives the same new one (a retry); sent again later it ends the session.',
   })
   @ApiData(SessionDto, { status: 200, description: 'The next session token and refresh token.' })
-  async refresh(
+  async refreshSession(
     @CurrentProject() projectId: string,
     @Body() { refresh_token }: RefreshDto,
   ): Promise<SessionDto> {
@@ -101,7 +104,7 @@ export class ClientAuthController {
   })
   @ApiData(SessionDto, { status: 200, description: 'The session of a known user.' })
   @ApiData(SessionDto, { status: 201, description: 'The session of a user made by this request.' })
-  async social(
+  async signInWithProvider(
     @CurrentProject() projectId: string,
     @MaybeCaller() caller: Caller | undefined,
     @Body() { provider, id_token }: IdentityTokenDto,
@@ -115,7 +118,7 @@ export class ClientAuthController {
   @ClientRoute(...BODY_ERRORS, 'UNSUPPORTED_PROVIDER', 'USER_EXISTS')
   @ApiOperation({ summary: 'Add an Apple or Google account to the caller' })
   @ApiData(SessionDto, { status: 200, description: 'A new session of the same user.' })
-  async link(
+  async linkProvider(
     @CurrentCaller() caller: Caller,
     @Body() { provider, id_token }: IdentityTokenDto,
   ): Promise<SessionDto> {

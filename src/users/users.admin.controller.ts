@@ -19,7 +19,7 @@ export class UsersAdminController {
   })
   @ApiParam({ name: 'projectId', format: 'uuid' })
   @ApiData(SessionDto, { status: 201, description: 'The session.' })
-  async session(
+  async openUserSession(
     @Param('projectId') projectId: string,
     @Body() { external_id, ...profile }: ExternalUserDto,
   ): Promise<SessionDto> {

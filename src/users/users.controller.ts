@@ -16,7 +16,7 @@ export class UsersController {
   @ClientRoute()
   @ApiOperation({ summary: "The caller's profile" })
   @ApiData(UserDto, { status: 200, description: 'The profile.' })
-  async me(@CurrentCaller() { projectId, userId }: Caller): Promise<UserDto> {
+  async getMe(@CurrentCaller() { projectId, userId }: Caller): Promise<UserDto> {
     return toUserDto(await this.users.get(projectId, userId), await this.users.identities(projectId, userId));
   }
 

@@ -40,6 +40,7 @@ export default async function setUp(): Promise<void> {
   await client.query(`CREATE DATABASE ${template}`);
   await client.end();
   await migrate(databaseUrl(url, template));
+  process.env.TEST_SIGHTINGS = join(mkdtempSync(join(tmpdir(), 'amba-seen-')), 'sightings');
   process.env.TEST_SERVER = JSON.stringify({ url, template });
 }
 

@@ -1,11 +1,12 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What to do with a chunk on its way to the server. */
+/** What to do with a chunk on its way to the server: `forward and cut` loses the answer. */
 export type Verdict = 'forward' | 'cut' | 'forward and cut';
 
-/** A link to PostgreSQL that a test can cut at a chosen message. */
+/** A link to a server that a test can cut at a chosen message. */
 export class TcpProxy {
   onClientData: (chunk: Buffer) => Verdict = () => 'forward';
+  onServerData: (chunk: Buffer) => 'forward' | 'cut' = () => 'forward';
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -13,12 +14,12 @@ export class TcpProxy {
     readonly url: string,
   ) {}
 
-  static async to(databaseUrl: string): Promise<TcpProxy> {
-    const target = new URL(databaseUrl);
+  static async to(serverUrl: string): Promise<TcpProxy> {
+    const target = new URL(serverUrl);
     const holder: { proxy?: TcpProxy } = {};
     const server = createServer((client) => holder.proxy?.link(client, Number(target.port), target.hostname));
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const url = new URL(databaseUrl);
+    const url = new URL(serverUrl);
     url.hostname = '127.0.0.1';
     url.port = String((server.address() as AddressInfo).port);
     holder.proxy = new TcpProxy(server, url.href);
@@ -50,7 +51,10 @@ export class TcpProxy {
       else upstream.write(chunk);
       if (verdict !== 'forward') client.destroy();
     });
-    upstream.on('data', (chunk) => client.write(chunk));
+    upstream.on('data', (chunk) => {
+      if (this.onServerData(chunk) === 'cut') client.destroy();
+      else client.write(chunk);
+    });
     client.on('close', () => upstream.end());
     upstream.on('close', () => client.destroy());
   }

@@ -8,15 +8,19 @@ import { AppModule } from '../../src/app.module';
 import { configureApp } from '../../src/app.setup';
 import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
+import { openApiDocument } from '../../src/openapi';
 import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
 import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
 import { SignInService } from '../../src/users/sign-in.service';
 import { UsersService } from '../../src/users/users.service';
 import { databaseUrl } from './global-setup';
+import { Conformance } from './conformance';
 import { expectInvariants } from './invariants';
 
 /** The sweeper stands still unless a test moves it. */
 const TEST_CONFIG: Partial<Config> = { sweepIntervalMs: 0 };
+
+type Method = 'get' | 'post' | 'patch' | 'delete' | 'options';
 
 /** A user of an app, as HTTP sees one. */
 export interface Player {
@@ -55,15 +59,30 @@ export class Tenant {
 
 /** The application on a database of its own, cloned from the migrated template. */
 export class World {
+  readonly url: string;
+  readonly config: Config;
+
   constructor(
     readonly app: NestExpressApplication,
     readonly db: DataSource,
-    readonly url: string,
-    readonly config: Config,
-  ) {}
+    place: { url: string; config: Config },
+    readonly conformance: Conformance,
+  ) {
+    this.url = place.url;
+    this.config = place.config;
+  }
 
+  /** Requests whose answers must be as the OpenAPI document says. */
   get http() {
-    return request(this.url);
+    const agent = request(this.url);
+    const checked = (method: Method) => (path: string) =>
+      agent[method](path).expect(({ status, body, text }) =>
+        this.conformance.check({ method, path: path.split('?', 1)[0] ?? '', status, body, text }),
+      );
+    return {
+      ...{ get: checked('get'), post: checked('post'), patch: checked('patch') },
+      ...{ delete: checked('delete'), options: checked('options') },
+    };
   }
 
   async tenant(project: Partial<NewProject> = {}): Promise<Tenant> {
@@ -124,7 +143,12 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   configureApp(app, config);
   await app.listen(0, '127.0.0.1');
   const { port } = app.getHttpServer().address() as AddressInfo;
-  const world = new World(app, app.get(DataSource), `http://127.0.0.1:${port}`, config);
+  const world = new World(
+    app,
+    app.get(DataSource),
+    { url: `http://127.0.0.1:${port}`, config },
+    new Conformance(openApiDocument(app)),
+  );
   return { world, close: () => app.close() };
 }
 

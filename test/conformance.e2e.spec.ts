@@ -1,0 +1,315 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { generateApiKey } from '../src/auth/api-key';
+import { openApiDocument } from '../src/openapi';
+import { invite } from '../client/example';
+import { TcpProxy } from './support/tcp-proxy';
+import {
+  cloneDatabase,
+  startWorld,
+  tally,
+  useWorld,
+  type Player,
+  type Tenant,
+  type World,
+} from './support/world';
+
+/**
+ * Every answer that any test gets through `world.http` is held against the OpenAPI document. Here each operation is
+ * driven through what all of its kind can answer; the end of the run tells which documented answer nobody saw.
+ */
+const world = useWorld();
+
+interface Operation {
+  method: 'get' | 'post' | 'patch';
+  path: string;
+  plane: 'key' | 'session' | 'server';
+  hasBody: boolean;
+}
+
+function operationsOf(target: World): Operation[] {
+  return Object.entries(openApiDocument(target.app).paths).flatMap(([path, item]) =>
+    Object.entries(item as Record<string, any>)
+      .filter(([, { security }]) => security)
+      .map(([method, { security, requestBody }]) => ({
+        method: method as Operation['method'],
+        path,
+        plane: security[0].ServerKey ? 'server' : security[0].Session ? 'session' : 'key',
+        hasBody: requestBody !== undefined,
+      })),
+  );
+}
+
+let tenant: Tenant;
+let player: Player;
+
+beforeAll(async () => {
+  world.conformance.notePromises();
+  tenant = await world.tenant();
+  await tenant.currency({ code: 'gems' });
+  player = await tenant.player();
+});
+
+/** Sends a request to each operation of the planes, at both base paths, and counts the outcomes. */
+async function drive(
+  planes: Operation['plane'][],
+  { headers, body, search = '', only = () => true, on = world }: DriveOptions,
+): Promise<Record<string, number>> {
+  const operations = operationsOf(on).filter(
+    (operation) => planes.includes(operation.plane) && only(operation),
+  );
+  expect(operations.length).toBeGreaterThan(0);
+  const responses = [];
+  for (const { method, path } of operations) {
+    for (const address of [path, path.replace('/v1', '')]) {
+      responses.push(
+        await on.http[method](address.replace('{projectId}', tenant.id) + search)
+          .set(headers)
+          .send(method === 'get' ? undefined : body),
+      );
+    }
+  }
+  const counts = tally(responses);
+  return Object.fromEntries(
+    Object.entries(counts).map(([outcome, count]) => [outcome, count / (2 * operations.length)]),
+  );
+}
+
+interface DriveOptions {
+  headers: Record<string, string>;
+  body?: string | object;
+  search?: string;
+  only?: (operation: Operation) => boolean;
+  on?: World;
+}
+
+const key = () => ({ 'x-api-key': tenant.clientKey });
+const json = { 'content-type': 'application/json' };
+const withBody = ({ hasBody }: Operation) => hasBody;
+
+describe('every operation', () => {
+  it('refuses missing, unknown and wrong keys', async () => {
+    const client = ['key', 'session'] as Operation['plane'][];
+    expect(await drive(client, { headers: {} })).toEqual({ '401 MISSING_API_KEY': 1 });
+    expect(await drive(client, { headers: { 'x-api-key': generateApiKey('client', 'production') } })).toEqual(
+      {
+        '401 INVALID_API_KEY': 1,
+      },
+    );
+    expect(await drive(client, { headers: { 'x-api-key': tenant.serverKey } })).toEqual({
+      '403 FORBIDDEN': 1,
+    });
+  });
+
+  it('refuses missing and stale sessions, where it needs one', async () => {
+    expect(await drive(['session'], { headers: key() })).toEqual({ '401 MISSING_SESSION': 1 });
+    expect(await drive(['session'], { headers: { ...key(), authorization: 'Bearer stale' } })).toEqual({
+      '401 INVALID_TOKEN': 1,
+    });
+  });
+
+  it('refuses all but a server key of its project, where it needs one', async () => {
+    const other = await world.tenant();
+    const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+    expect(await drive(['server'], { headers: {} })).toEqual({ '401 MISSING_SESSION': 1 });
+    expect(await drive(['server'], { headers: bearer(generateApiKey('server', 'production')) })).toEqual({
+      '401 INVALID_TOKEN': 1,
+    });
+    expect(await drive(['server'], { headers: bearer(tenant.clientKey) })).toEqual({ '403 FORBIDDEN': 1 });
+    expect(await drive(['server'], { headers: bearer(other.serverKey) })).toEqual({
+      '403 PROJECT_FORBIDDEN': 1,
+    });
+  });
+
+  it('refuses bodies that are broken, too large or something else', async () => {
+    const all = ['key', 'session', 'server'] as Operation['plane'][];
+    for (const plane of all) {
+      const headers = {
+        ...(plane === 'server' ? { authorization: `Bearer ${tenant.serverKey}` } : player.headers),
+        ...json,
+      };
+      const send = (body: string, more: object = {}) =>
+        drive([plane], { headers: { ...headers, ...more }, body, only: withBody });
+      expect(await send('{"a":')).toEqual({ '400 INVALID_INPUT': 1 });
+      expect(await send('{"no_such_field":1}')).toEqual({ '400 INVALID_INPUT': 1 });
+      expect(await send(`"${'x'.repeat(17_000)}"`)).toEqual({ '413 PAYLOAD_TOO_LARGE': 1 });
+      expect(await send('a=b', { 'content-type': 'text/plain' })).toEqual({
+        '415 UNSUPPORTED_MEDIA_TYPE': 1,
+      });
+    }
+  });
+
+  it('refuses a NUL in the query, needed or not', async () => {
+    const all = ['key', 'session', 'server'] as Operation['plane'][];
+    expect(await drive(all, { headers: player.headers, search: '?x=%00' })).toEqual({
+      '400 INVALID_INPUT': 1,
+    });
+  });
+
+  it('says 500 INTERNAL_ERROR for a fault of its own, without a word about it', async () => {
+    await world.db.query(`ALTER TABLE api_keys RENAME TO away`);
+    try {
+      const headers = { ...player.headers };
+      expect(await drive(['key', 'session'], { headers })).toEqual({ '500 INTERNAL_ERROR': 1 });
+      expect(await drive(['server'], { headers: { authorization: `Bearer ${tenant.serverKey}` } })).toEqual({
+        '500 INTERNAL_ERROR': 1,
+      });
+      const { text } = await world.http.get('/client/currencies').set(headers);
+      expect(text).not.toMatch(/relation|api_keys|SELECT|\.ts/);
+    } finally {
+      await world.db.query(`ALTER TABLE away RENAME TO api_keys`);
+    }
+  });
+
+  it('says 503 SERVICE_UNAVAILABLE while the database is away', async () => {
+    const database = await cloneDatabase();
+    const proxy = await TcpProxy.to(database.url);
+    const { world: cutOff, close } = await startWorld(proxy.url);
+    await proxy.down();
+    expect(await drive(['key', 'session'], { headers: player.headers, on: cutOff })).toEqual({
+      '503 SERVICE_UNAVAILABLE': 1,
+    });
+    const headers = { authorization: `Bearer ${tenant.serverKey}` };
+    expect(await drive(['server'], { headers, on: cutOff })).toEqual({ '503 SERVICE_UNAVAILABLE': 1 });
+    await close();
+    await database.drop();
+  });
+
+  it('says CLAIM_FAILED when a claim cannot be stored', async () => {
+    await tenant.code({ code: 'BROKEN' });
+    await world.db.query(`ALTER TABLE referral_claims RENAME TO away`);
+    try {
+      expect(tally([await world.claim(player, 'BROKEN')])).toEqual({ '500 CLAIM_FAILED': 1 });
+    } finally {
+      await world.db.query(`ALTER TABLE away RENAME TO referral_claims`);
+    }
+  });
+});
+
+describe('the generated client', () => {
+  it('is made from the routes as they are; if not, run: npm run client', () => {
+    const file = JSON.parse(readFileSync(join(__dirname, '../client/openapi.json'), 'utf8'));
+    expect(file).toEqual(JSON.parse(JSON.stringify(openApiDocument(world.app))));
+  });
+
+  it('does the main job in its example', async () => {
+    const app = await world.tenant();
+    await app.currency({ code: 'gems' });
+    await app.code({ code: 'TEMPLATE', rewardReferrer: { gems: 50 }, rewardReferee: { gems: 25 } });
+    const { claim, balances } = await invite(world.url, app.clientKey);
+    expect(claim.rewards).toEqual([{ currency_code: 'gems', amount: 25, granted: 25, status: 'granted' }]);
+    expect([balances.ada[0]?.balance, balances.grace[0]?.balance]).toEqual([50, 25]);
+  });
+});
+
+describe('a client as it is published', () => {
+  /**
+   * Three tries on 5xx, network errors and answers that are no JSON, half a second and a second apart (here shorter); no
+   * idempotency key, no User-Agent, `{}` where there is nothing to say, an `Authorization` on every route.
+   */
+  class PublishedClient {
+    token = '';
+
+    constructor(
+      private readonly baseUrl: string,
+      private readonly idempotencyKey?: string,
+    ) {}
+
+    async request(
+      method: string,
+      path: string,
+      body?: object,
+    ): Promise<{ status: number; data?: any; error?: any; replayed: boolean }> {
+      for (let tries = 1; ; tries += 1) {
+        try {
+          const response = await fetch(this.baseUrl + path, {
+            method,
+            headers: {
+              'X-Api-Key': tenant.clientKey,
+              'User-Agent': '',
+              ...(this.token && { Authorization: `Bearer ${this.token}` }),
+              ...(body && { 'Content-Type': 'application/json' }),
+              ...(this.idempotencyKey && { 'Idempotency-Key': this.idempotencyKey }),
+            },
+            body: body && JSON.stringify(body),
+          });
+          const parsed = (await response.json()) as { data?: any; error?: any };
+          if (response.status >= 500 && tries < 3) throw new Error(`status ${response.status}`);
+          return {
+            status: response.status,
+            ...parsed,
+            replayed: response.headers.get('idempotent-replayed') === 'true',
+          };
+        } catch (error) {
+          if (tries === 3) throw error;
+          await new Promise((resolve) => setTimeout(resolve, 50 * tries));
+        }
+      }
+    }
+  }
+
+  it('lives a whole life on a base URL and a key', async () => {
+    const client = new PublishedClient(`${world.url}/v1`);
+    const login = { email: `${randomUUID()}@example.com`, password: 'correct horse' };
+    await tenant.code({ code: 'LIFE', rewardReferee: { gems: 3 } });
+
+    const guest = await client.request('POST', '/client/auth/anonymous', {});
+    client.token = guest.data.session_token;
+    const user = await client.request('POST', '/client/auth/email/signup', login);
+    client.token = 'a stale one';
+    const back = await client.request('POST', '/client/auth/email/login', login);
+    client.token = back.data.session_token;
+    const refreshed = await client.request('POST', '/client/auth/refresh', {
+      refresh_token: back.data.refresh_token,
+    });
+    client.token = refreshed.data.session_token;
+    const code = await client.request('GET', '/client/referrals/my-code');
+    const claim = await client.request('POST', '/client/referrals/claim', { code: 'LIFE' });
+    const balances = await client.request('GET', '/client/currencies');
+    const history = await client.request('GET', '/client/currencies/transactions?limit=5');
+    const out = await client.request('POST', '/client/auth/logout', {
+      refresh_token: refreshed.data.refresh_token,
+    });
+    const after = await client.request('GET', '/client/users/me');
+
+    expect(
+      [guest, user, back, refreshed, code, claim, balances, history, out, after].map(({ status }) => status),
+    ).toEqual([201, 201, 200, 200, 201, 201, 200, 200, 200, 401]);
+    expect(user.data.user.id).toBe(guest.data.user.id);
+    expect(balances.data.find((row: { currency_code: string }) => row.currency_code === 'gems').balance).toBe(
+      3,
+    );
+    expect(history.data[0]).toMatchObject({ amount: 3, reference_id: claim.data.id });
+  });
+
+  it.each([
+    ['no idempotency key hears ALREADY_CLAIMED with the claim', undefined],
+    ['an idempotency key gets the same 201 again', 'key-1'],
+  ])('that loses the answer of a claim and has %s', async (_, idempotencyKey) => {
+    const code = `LOST${idempotencyKey ? '2' : '1'}`;
+    await tenant.code({ code, rewardReferee: { gems: 3 } });
+    const proxy = await TcpProxy.to(world.url);
+    const client = new PublishedClient(`${proxy.url}v1`.replace(/\/?v1$/, '/v1'), idempotencyKey);
+    client.token = (await tenant.player()).headers.authorization.slice('Bearer '.length);
+    let lost: any;
+    proxy.onServerData = (chunk) => {
+      if (lost || !chunk.includes('HTTP/1.1 201')) return 'forward';
+      lost = JSON.parse(String(chunk).split('\r\n\r\n')[1] ?? '').data;
+      return 'cut';
+    };
+    const answer = await client.request('POST', '/client/referrals/claim', { code });
+    await proxy.down();
+    if (idempotencyKey) expect(answer).toMatchObject({ status: 201, replayed: true, data: lost });
+    else
+      expect(answer).toMatchObject({
+        status: 400,
+        error: { code: 'ALREADY_CLAIMED', details: { claim: lost } },
+      });
+    const [{ claims }] = await world.db.query(
+      `SELECT count(*) AS claims FROM referral_claims WHERE id = $1`,
+      [lost.id],
+    );
+    expect(claims).toBe(1);
+  });
+});

@@ -1,0 +1,240 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { IdentityTokensService } from '../src/users/identity-tokens.service';
+import { tally, useWorld, type Tenant } from './support/world';
+
+/** The key server of an identity provider, and the provider's signature. */
+class Provider {
+  private readonly keys = generateKeyPair('RS256', { extractable: true });
+  private readonly server: Server = createServer((_, response) => {
+    void this.jwks().then((jwks) =>
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
+    );
+  });
+
+  async listen(): Promise<string> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/keys`;
+  }
+
+  async token(sub: string, overrides: { iss?: string; aud?: string; exp?: string } = {}): Promise<string> {
+    return new SignJWT({})
+      .setProtectedHeader({ alg: 'RS256', kid: 'one' })
+      .setSubject(sub)
+      .setIssuer(overrides.iss ?? 'https://accounts.google.com')
+      .setAudience(overrides.aud ?? 'our-app')
+      .setIssuedAt()
+      .setExpirationTime(overrides.exp ?? '10 m')
+      .sign((await this.keys).privateKey);
+  }
+
+  close(): void {
+    this.server.close();
+  }
+
+  private async jwks() {
+    return {
+      keys: [{ ...(await exportJWK((await this.keys).publicKey)), kid: 'one', alg: 'RS256', use: 'sig' }],
+    };
+  }
+}
+
+const google = new Provider();
+afterAll(() => google.close());
+
+const world = useWorld(async () => ({
+  jwksUrls: { google: await google.listen(), apple: 'http://127.0.0.1:9/keys' },
+}));
+
+let tenant: Tenant;
+
+beforeEach(async () => {
+  tenant = await world.tenant();
+});
+
+const post = (path: string, body: object = {}, token?: string) =>
+  world.http
+    .post(`/v1/client/auth/${path}`)
+    .set({ 'x-api-key': tenant.clientKey, ...(token && { authorization: `Bearer ${token}` }) })
+    .send(body);
+const me = (token: string) =>
+  world.http
+    .get('/v1/client/users/me')
+    .set({ 'x-api-key': tenant.clientKey, authorization: `Bearer ${token}` });
+const anonymous = async () => (await post('anonymous').expect(201)).body.data;
+const credentials = () => ({ email: `${randomUUID()}@example.com`, password: 'correct horse' });
+
+describe('Apple and Google', () => {
+  beforeEach(() =>
+    world.app.get(IdentityTokensService).configure(tenant.id, 'google', ['our-app', 'our-other-app']),
+  );
+
+  it('sign in the same user each time, made the first time', async () => {
+    const sub = randomUUID();
+    const first = await post('social', { provider: 'google', id_token: await google.token(sub) }).expect(201);
+    const again = await post('social', {
+      provider: 'google',
+      id_token: await google.token(sub, { aud: 'our-other-app' }),
+    }).expect(200);
+    expect(again.body.data.user).toMatchObject({
+      id: first.body.data.user.id,
+      auth_providers: [{ provider: 'google', provider_id: sub }],
+    });
+  });
+
+  it('make one user of 8 first sign-ins at once', async () => {
+    const id_token = await google.token(randomUUID());
+    const responses = await Promise.all(
+      Array.from({ length: 8 }, () => post('social', { provider: 'google', id_token })),
+    );
+    expect(tally(responses)).toEqual({ '201': 1, '200': 7 });
+    expect(new Set(responses.map(({ body }) => body.data.user.id)).size).toBe(1);
+  });
+
+  it('keep the anonymous user who signs in for the first time', async () => {
+    const { session_token: token, user } = await anonymous();
+    const { body } = await post(
+      'social',
+      { provider: 'google', id_token: await google.token(randomUUID()) },
+      token,
+    ).expect(200);
+    expect(body.data.user.id).toBe(user.id);
+  });
+
+  it('can be linked to a signed-in user, once, and to nobody else', async () => {
+    const sub = randomUUID();
+    const id_token = await google.token(sub);
+    const { session_token: token, user } = (await post('email/signup', credentials()).expect(201)).body.data;
+    const link = (session?: string) => post('link', { provider: 'google', id_token }, session);
+    expect((await link(token).expect(200)).body.data.user).toMatchObject({
+      id: user.id,
+      auth_providers: [{ provider: 'email' }, { provider: 'google', provider_id: sub }],
+    });
+    await link(token).expect(200);
+    const { session_token: other } = await anonymous();
+    expect(tally([await link(other), await link(), await link('stale')])).toEqual({
+      '409 USER_EXISTS': 1,
+      '401 MISSING_SESSION': 1,
+      '401 INVALID_TOKEN': 1,
+    });
+    expect((await post('social', { provider: 'google', id_token }).expect(200)).body.data.user.id).toBe(
+      user.id,
+    );
+  });
+
+  it.each<[string, () => Promise<object> | object, string]>([
+    [
+      'another audience',
+      async () => ({ provider: 'google', id_token: await google.token('x', { aud: 'their-app' }) }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'another issuer',
+      async () => ({
+        provider: 'google',
+        id_token: await google.token('x', { iss: 'https://evil.example' }),
+      }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'an expired token',
+      async () => ({ provider: 'google', id_token: await google.token('x', { exp: '-1 m' }) }),
+      '401 INVALID_TOKEN',
+    ],
+    ['no token', () => ({ provider: 'google', id_token: 'x' }), '401 INVALID_TOKEN'],
+    [
+      'a provider that is not configured',
+      async () => ({ provider: 'apple', id_token: await google.token('x') }),
+      '400 UNSUPPORTED_PROVIDER',
+    ],
+    [
+      'a provider that is none',
+      async () => ({ provider: 'myspace', id_token: await google.token('x') }),
+      '400 UNSUPPORTED_PROVIDER',
+    ],
+    ['a missing field', () => ({ provider: 'google' }), '400 INVALID_INPUT'],
+  ])('refuse %s', async (_, body, outcome) => {
+    expect(tally([await post('social', await body())])).toEqual({ [outcome]: 1 });
+  });
+
+  it('say 503 while the keys of the provider cannot be fetched', async () => {
+    await world.app.get(IdentityTokensService).configure(tenant.id, 'apple', ['our-app']);
+    const id_token = await google.token('x', { iss: 'https://appleid.apple.com' });
+    expect(tally([await post('social', { provider: 'apple', id_token })])).toEqual({
+      '503 SERVICE_UNAVAILABLE': 1,
+    });
+  });
+});
+
+describe('users of another system', () => {
+  const session = (key: string, body: object, projectId = tenant.id) =>
+    world.http
+      .post(`/v1/admin/projects/${projectId}/users/session`)
+      .set('authorization', `Bearer ${key}`)
+      .send(body);
+
+  it('get a session from the server key: found or made', async () => {
+    const { body } = await session(tenant.serverKey, {
+      external_id: 'user-42',
+      display_name: 'Ada',
+      properties: { level: 1 },
+    }).expect(201);
+    expect(body.data.user).toMatchObject({
+      external_id: 'user-42',
+      display_name: 'Ada',
+      anonymous_id: null,
+      auth_providers: [],
+    });
+    await me(body.data.session_token).expect(200);
+    const again = await session(tenant.serverKey, { external_id: 'user-42', timezone: 'Europe/Rome' }).expect(
+      201,
+    );
+    expect(again.body.data.user).toMatchObject({
+      id: body.data.user.id,
+      display_name: 'Ada',
+      properties: { level: 1 },
+      timezone: 'Europe/Rome',
+    });
+    await post('refresh', { refresh_token: again.body.data.refresh_token }).expect(200);
+  });
+
+  it('are made once by 10 requests at once', async () => {
+    const responses = await Promise.all(
+      Array.from({ length: 10 }, () => session(tenant.serverKey, { external_id: 'user-42' })),
+    );
+    expect(tally(responses)).toEqual({ '201': 10 });
+    expect(new Set(responses.map(({ body }) => body.data.user.id)).size).toBe(1);
+  });
+
+  it('stay out when they are disabled', async () => {
+    await session(tenant.serverKey, { external_id: 'user-42' }).expect(201);
+    await world.db.query(`UPDATE app_users SET disabled_at = now() WHERE project_id = $1`, [tenant.id]);
+    expect(tally([await session(tenant.serverKey, { external_id: 'user-42' })])).toEqual({
+      '401 INVALID_TOKEN': 1,
+    });
+  });
+
+  it('are for the project of the key only', async () => {
+    const other = await world.tenant();
+    const { session_token: token } = await anonymous();
+    expect(
+      tally([
+        await session(other.serverKey, { external_id: 'x' }),
+        await session(tenant.serverKey, { external_id: 'x' }, other.id),
+        await session(tenant.serverKey, { external_id: 'x' }, 'not-a-uuid'),
+        await session(tenant.clientKey, { external_id: 'x' }),
+        await session(token, { external_id: 'x' }),
+        await session('', { external_id: 'x' }),
+        await session(tenant.serverKey, { external_id: '' }),
+      ]),
+    ).toEqual({
+      '403 PROJECT_FORBIDDEN': 3,
+      '403 FORBIDDEN': 1,
+      '401 INVALID_TOKEN': 1,
+      '401 MISSING_SESSION': 1,
+      '400 INVALID_INPUT': 1,
+    });
+  });
+});
