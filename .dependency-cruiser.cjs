@@ -4,7 +4,7 @@
  */
 const LAYERS = ['common', 'database', 'auth', 'projects', 'users', 'currency', 'rewards', 'referrals', 'ops'];
 /** projects and users stand side by side: neither imports the other. */
-const SIDE_BY_SIDE = { projects: ['users'] };
+const SIDE_BY_SIDE = { projects: ['users'], users: ['projects'] };
 
 const layerRules = LAYERS.map((layer, index) => ({
   name: `${layer}-imports-downwards-only`,
@@ -22,6 +22,31 @@ const layerRules = LAYERS.map((layer, index) => ({
 module.exports = {
   forbidden: [
     ...layerRules,
+    {
+      name: 'common-knows-no-configuration',
+      severity: 'error',
+      from: { path: '^src/common/' },
+      to: { path: '^src/config\\.ts$' },
+    },
+    {
+      name: 'the-configuration-knows-no-feature',
+      severity: 'error',
+      from: { path: '^src/config\\.ts$' },
+      to: { path: '^src/', pathNot: '^src/common/' },
+    },
+    {
+      name: 'every-folder-is-a-layer',
+      comment: 'A new folder joins LAYERS, or it could carry imports upwards unseen.',
+      severity: 'error',
+      from: {},
+      to: { path: '^src/[^/]+/', pathNot: LAYERS.map((layer) => `^src/${layer}/`) },
+    },
+    {
+      name: 'every-import-is-found',
+      severity: 'error',
+      from: { path: '^(src|migrations)/' },
+      to: { couldNotResolve: true },
+    },
     { name: 'no-cycles', severity: 'error', from: {}, to: { circular: true } },
     {
       name: 'migrations-are-frozen',

@@ -185,11 +185,16 @@ BEGIN
 END $$;
 
 CREATE TRIGGER balances_within_max_balance
-  AFTER INSERT OR UPDATE OF balance ON balances
+  AFTER INSERT OR UPDATE ON balances
   FOR EACH ROW EXECUTE FUNCTION balances_check_max();
 
+-- Only READ COMMITTED sees the balances that were written while this change waited for its turn.
 CREATE FUNCTION currencies_check_max() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF current_setting('transaction_isolation') <> 'read committed' THEN
+    RAISE EXCEPTION 'max_balance can be lowered in a READ COMMITTED transaction only'
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'currencies_max_balance_covers_balances', TABLE = 'currencies';
+  END IF;
   IF EXISTS (SELECT FROM balances
       WHERE project_id = NEW.project_id AND currency_id = NEW.id AND balance > NEW.max_balance) THEN
     RAISE EXCEPTION 'a balance stands above the new max_balance %', NEW.max_balance
@@ -225,7 +230,7 @@ CREATE TABLE referral_codes (
   id uuid NOT NULL DEFAULT gen_random_uuid(),
   user_id uuid,
   code text NOT NULL,
-  code_canonical text NOT NULL GENERATED ALWAYS AS (upper(replace(code, '-', ''))) STORED,
+  code_canonical text NOT NULL GENERATED ALWAYS AS (upper(replace(code, '-', '') COLLATE "C")) STORED,
   reward_referrer json NOT NULL DEFAULT '{}',
   reward_referee json NOT NULL DEFAULT '{}',
   current_uses integer NOT NULL DEFAULT 0,
@@ -283,6 +288,7 @@ CREATE TABLE claim_idempotency_keys (
   created_at timestamptz NOT NULL DEFAULT now(),
   CONSTRAINT claim_idempotency_keys_pkey PRIMARY KEY (project_id, user_id, key),
   CONSTRAINT claim_idempotency_keys_claim_unique UNIQUE (project_id, claim_id),
+  CONSTRAINT claim_idempotency_keys_user_fkey FOREIGN KEY (project_id, user_id) REFERENCES app_users (project_id, id),
   CONSTRAINT claim_idempotency_keys_claim_fkey FOREIGN KEY (project_id, claim_id)
     REFERENCES referral_claims (project_id, id),
   CONSTRAINT claim_idempotency_keys_key_format CHECK (key ~ '^[\\x21-\\x7e]{1,255}$'),

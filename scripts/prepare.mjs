@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
 /** Plain Node, no packages: this is what runs on a clone that has none yet. */
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 const root = join(import.meta.dirname, '..');
 const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 
-/** Installs what package-lock.json says when node_modules is missing or differs from it, then builds. */
+/** Installs what package-lock.json says when node_modules is missing or differs from it, and builds what has changed. */
 export function prepare() {
   const [major, minor] = process.versions.node.split('.').map(Number);
   if (major < 20 || (major === 20 && minor < 19)) {
@@ -22,7 +22,8 @@ export function prepare() {
       'npm ci',
     );
   }
-  run(process.execPath, [join(root, 'node_modules/@nestjs/cli/bin/nest.js'), 'build'], 'npm run build');
+  if (!isBuilt())
+    run(process.execPath, [join(root, 'node_modules/@nestjs/cli/bin/nest.js'), 'build'], 'npm run build');
 }
 
 /** Whether npm's own record of node_modules agrees with the lock file. */
@@ -31,8 +32,27 @@ function isInstalled() {
   if (record === undefined) return false;
   const wanted = Object.entries(readLock('package-lock.json')).filter(([path]) => path !== '');
   return wanted.every(([path, { version, optional }]) =>
-    record[path] === undefined ? optional === true : record[path].version === version,
+    record[path] === undefined
+      ? optional === true
+      : record[path].version === version && existsSync(join(root, path)),
   );
+}
+
+/** Whether nothing that is compiled has changed since the last build. */
+function isBuilt() {
+  const build = statSync(join(root, 'dist/.tsbuildinfo'), { throwIfNoEntry: false });
+  if (build === undefined || !existsSync(join(root, 'dist/src/main.js'))) return false;
+  const sources = ['src', 'migrations'].flatMap((folder) =>
+    readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)),
+  );
+  const settings = [
+    'ormconfig.ts',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'nest-cli.json',
+    'package-lock.json',
+  ];
+  return [...sources, ...settings].every((file) => statSync(join(root, file)).mtimeMs < build.mtimeMs);
 }
 
 function readLock(file) {

@@ -17,7 +17,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 /** Node looks for slow clients this often; its default of 30 s would let them live that much longer. */
 const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
-const SINGLE_HEADERS = ['x-api-key', 'authorization', 'idempotency-key', 'content-type'];
+const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
 const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
 
 type RequestWithId = Request & { id: string };
@@ -28,6 +28,7 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   app.disable('etag');
   app.use(identifyRequest);
   app.enableCors(corsOf(config));
+  app.use(refuseBareOptions);
   app.use(stripVersion);
   app.use(refuseDuplicateHeaders);
   app.use(refuseUnreadableBody);
@@ -48,7 +49,7 @@ function identifyRequest(request: Request, response: Response, next: NextFunctio
 
 /** Browsers may call the client plane; the admin plane is for servers. */
 function corsOf({ corsOrigins }: Config): CorsOptionsDelegate<Request> {
-  const clientPlane = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`);
+  const clientPlane = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`, 'i');
   const options = {
     origin: corsOrigins,
     methods: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
@@ -56,17 +57,31 @@ function corsOf({ corsOrigins }: Config): CorsOptionsDelegate<Request> {
     exposedHeaders: ['etag', 'x-request-id', 'idempotent-replayed', 'retry-after'],
     maxAge: 600,
   };
-  return (request, done) => done(null, clientPlane.test(request.path) ? options : { origin: false });
+  const isCrossOrigin = ({ method, headers }: Request) =>
+    method !== 'OPTIONS' || headers['access-control-request-method'] !== undefined;
+  return (request, done) =>
+    done(null, clientPlane.test(request.path) && isCrossOrigin(request) ? options : { origin: false });
 }
 
 /** One implementation, two paths. */
 function stripVersion(request: Request, _response: Response, next: NextFunction): void {
-  const rest = request.url.startsWith(`${VERSION_PREFIX}/`) ? request.url.slice(VERSION_PREFIX.length) : '';
+  const rest = request.url.toLowerCase().startsWith(`${VERSION_PREFIX}/`)
+    ? request.url.slice(VERSION_PREFIX.length)
+    : '';
   if (VERSIONED_PATH.test(rest.split('?', 1)[0] ?? '')) request.url = rest;
   next();
 }
 
+/** CORS has answered the browsers' own OPTIONS by now. */
+function refuseBareOptions(request: Request, _response: Response, next: NextFunction): void {
+  next(request.method === 'OPTIONS' ? new ApiError('NOT_FOUND') : undefined);
+}
+
 function refuseDuplicateHeaders(request: Request, _response: Response, next: NextFunction): void {
+  if (request.headers.host === undefined && request.httpVersion === '1.1') {
+    next(ApiError.invalidInput({ field: 'host', message: 'must be sent' }));
+    return;
+  }
   const twice = SINGLE_HEADERS.find((name) => (request.headersDistinct[name]?.length ?? 0) > 1);
   next(twice && ApiError.invalidInput({ field: twice, message: 'must be sent once' }));
 }
@@ -95,6 +110,12 @@ function limitConnections(server: Server): void {
   server.requestTimeout = REQUEST_TIMEOUT_MS;
   // read when the server starts to listen; Nest offers no way to hand it to createServer
   Object.assign(server, { connectionsCheckingInterval: CONNECTIONS_CHECKING_INTERVAL_MS });
+  // node would answer these three on its own, without the envelope
+  Object.assign(server, { requireHostHeader: false });
+  server.on('checkExpectation', (request) =>
+    answerBrokenRequest({ name: 'Expect', message: '' }, request.socket),
+  );
+  server.on('connect', (_request, socket) => answerBrokenRequest({ name: 'Connect', message: '' }, socket));
   server.on('clientError', answerBrokenRequest);
 }
 
@@ -122,5 +143,7 @@ function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Duplex): void
       '',
       body,
     ].join('\r\n'),
+    // half-open otherwise: a client that ignores our end would keep its place
+    () => socket.destroy(),
   );
 }

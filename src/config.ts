@@ -1,25 +1,38 @@
 import { randomBytes } from 'node:crypto';
-import { accessSync, constants, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { StartupError } from './common/startup-error';
 
-const seconds = (fallback: number) => z.coerce.number().int().min(0).default(fallback);
+const wholeNumber = (min: number, max: number, fallback: number) => {
+  const message = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number(message).int(message).min(min, message).max(max, message).default(fallback);
+};
 
+const SECRET_MIN_LENGTH = 32;
 const DAY_S = 24 * 60 * 60;
 
 /** Every setting there is. The README's table explains them; nothing else reads `process.env`. */
 const Environment = z.object({
   NODE_ENV: z.string().default('development'),
   HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: z.coerce.number().int().min(0).max(65535).default(3000),
+  PORT: wholeNumber(0, 65_535, 3000),
   DATA_DIR: z.string().min(1).default('.data'),
   DATABASE_URL: z.string().optional(),
-  DATABASE_WAIT_S: seconds(60),
-  DATABASE_POOL_SIZE: z.coerce.number().int().min(1).max(1000).default(10),
-  SESSION_SECRET: z.string().min(32, 'must have at least 32 characters').optional(),
-  SESSION_TTL_DAYS: z.coerce.number().int().min(1).max(365).default(30),
-  REFRESH_TTL_DAYS: z.coerce.number().int().min(1).max(3650).default(90),
+  DATABASE_WAIT_S: wholeNumber(0, 86_400, 60),
+  DATABASE_POOL_SIZE: wholeNumber(1, 1000, 10),
+  SESSION_SECRET: z.string().min(SECRET_MIN_LENGTH, 'must have at least 32 characters').optional(),
+  SESSION_TTL_DAYS: wholeNumber(1, 365, 30),
+  REFRESH_TTL_DAYS: wholeNumber(1, 3650, 90),
   GOOGLE_JWKS_URL: z.url().default('https://www.googleapis.com/oauth2/v3/certs'),
   APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
   CORS_ORIGINS: z.string().default('*'),
@@ -112,7 +125,7 @@ function databaseConfig(values: Values): DatabaseConfig {
 export function ensureDataDir(dataDir: string): void {
   try {
     mkdirSync(dataDir, { recursive: true });
-    accessSync(dataDir, constants.W_OK | constants.X_OK);
+    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (error) {
     throw new StartupError(
       `The data folder ${dataDir} cannot be written (${(error as NodeJS.ErrnoException).code}). ` +
@@ -131,11 +144,41 @@ function localSessionSecret(dataDir: string, local: boolean): string {
     );
   }
   ensureDataDir(dataDir);
-  const file = join(dataDir, 'session-secret');
+  return localSecret(dataDir, 'session-secret');
+}
+
+/**
+ * A secret that is made once and kept in the data folder, readable by its owner only. It appears whole or not at all,
+ * and two first starts at once end up with the same one.
+ *
+ * @throws StartupError when the file is unreadable or damaged
+ */
+export function localSecret(dataDir: string, name: string): string {
+  const file = join(dataDir, name);
+  const draft = `${file}.${process.pid}`;
   try {
-    writeFileSync(file, randomBytes(48).toString('base64'), { mode: 0o600, flag: 'wx' });
+    if (!existsSync(file)) {
+      writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600 });
+      linkSync(draft, file);
+    }
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(file, error);
+  } finally {
+    rmSync(draft, { force: true });
   }
-  return readFileSync(file, 'utf8');
+  try {
+    const secret = readFileSync(file, 'utf8');
+    if (secret.length >= SECRET_MIN_LENGTH) return secret;
+  } catch (error) {
+    throw unusable(file, error);
+  }
+  throw unusable(file);
+}
+
+function unusable(file: string, cause?: unknown): StartupError {
+  const reason = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'it is damaged';
+  return new StartupError(
+    `${file} cannot be used (${reason}). Restore it, start as the user who owns it, or delete the data folder to begin anew.`,
+    { cause },
+  );
 }

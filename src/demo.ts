@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { ApiError } from './common/api-error';
 import type { Config } from './config';
 import { CurrencyService } from './currency/currency.service';
 import { ProjectsService } from './projects/projects.service';
@@ -29,7 +30,7 @@ const DEMO_FILE = 'demo.json';
 /**
  * Fills an empty database with a project, two currencies, a template and two users, and opens a session for each.
  *
- * @returns undefined when the database holds other projects and no demo
+ * @returns undefined when the database holds other projects, or no longer the demo
  */
 export async function seedDemo(app: INestApplicationContext, { dataDir }: Config): Promise<Demo | undefined> {
   const file = join(dataDir, DEMO_FILE);
@@ -38,13 +39,19 @@ export async function seedDemo(app: INestApplicationContext, { dataDir }: Config
   }
   const demo = readDemoFile(file);
   if (demo === undefined) return undefined;
-  const tokenOf = async (userId: string) =>
-    (await app.get(SignInService).known(demo.projectId, userId)).tokens.sessionToken;
-  return {
-    clientKey: demo.clientKey,
-    adaToken: await tokenOf(demo.adaId),
-    graceToken: await tokenOf(demo.graceId),
-  };
+  const signIn = app.get(SignInService);
+  const tokenOf = async (userId: string) => (await signIn.known(demo.projectId, userId)).tokens.sessionToken;
+  try {
+    return {
+      clientKey: demo.clientKey,
+      adaToken: await tokenOf(demo.adaId),
+      graceToken: await tokenOf(demo.graceId),
+    };
+  } catch (error) {
+    // the database was replaced since: what the file names is not in it
+    if (error instanceof ApiError && error.code === 'NOT_FOUND') return undefined;
+    throw error;
+  }
 }
 
 async function makeProject(app: INestApplicationContext): Promise<DemoFile> {

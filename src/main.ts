@@ -75,24 +75,31 @@ async function listen(app: NestExpressApplication, { host, port }: Config): Prom
   return `http://${name}:${actual}`;
 }
 
-/** In-flight requests finish; one that does not within the limit is cut. */
+/** No new connections, then no new work; in-flight requests finish, one that does not within the limit is cut. */
 async function closeApp(app: NestExpressApplication): Promise<void> {
-  const cut = setTimeout(() => app.getHttpServer().closeAllConnections(), SHUTDOWN_TIMEOUT_MS);
+  const server = app.getHttpServer();
+  server.close();
+  const cut = setTimeout(() => server.closeAllConnections(), SHUTDOWN_TIMEOUT_MS);
   await app.close();
   clearTimeout(cut);
 }
 
-function stopOnSignal(stop: () => Promise<void>): void {
+function stopOnSignal(started: Promise<() => Promise<void>>): void {
   let stopping = false;
   const onSignal = (signal: NodeJS.Signals) => {
     // npm passes a Ctrl-C on that the terminal already delivered
     if (stopping) return;
     stopping = true;
     say(`\n${signal}: stopping …`);
-    stop().then(() => {
-      say('Stopped.');
-      process.exit(0);
-    }, fail);
+    // a start that still waits for its database has nothing to stop
+    setTimeout(() => process.exit(1), SHUTDOWN_TIMEOUT_MS * 2).unref();
+    started
+      .then((stop) => stop())
+      .then(() => {
+        say('Stopped.');
+        process.exit(0);
+      })
+      .catch(fail);
   };
   process.on('SIGINT', onSignal);
   process.on('SIGTERM', onSignal);
@@ -103,4 +110,9 @@ function fail(error: unknown): void {
   process.exit(1);
 }
 
-start().then(stopOnSignal, fail);
+// a reader of our output that goes away is no reason to stop
+process.stdout.on('error', () => undefined);
+process.stderr.on('error', () => undefined);
+const started = start();
+stopOnSignal(started);
+started.catch(fail);

@@ -178,6 +178,9 @@ describe('the session', () => {
       ['an exp in the past', () => sign({ ...claims(), exp: claims().iat - 1 }, {})],
       ['an nbf in the future', () => sign({ ...claims(), nbf: claims().iat + 3600 }, {})],
       ['another user', () => sign({ ...claims(), sub: randomUUID() }, {})],
+      ['a session that is no id', () => sign({ ...claims(), sid: 'x' }, {})],
+      ['a session that is an object', () => sign({ ...claims(), sid: {} }, {})],
+      ['a user that is no id', () => sign({ ...claims(), sub: '\u0000' }, {})],
       ['another session', () => sign({ ...claims(), sid: randomUUID() }, {})],
     ])('%s', async (_, forge) => {
       expect(await codeOf(bearer(await forge()))).toBe('401 INVALID_TOKEN');

@@ -40,6 +40,14 @@ describe('the error envelope', () => {
     ['deep objects', () => post(`${'{"a":'.repeat(2_000)}1${'}'.repeat(2_000)}`), 400, 'INVALID_INPUT'],
     ['__proto__', () => post('{"code":"PROMO","__proto__":{"admin":true}}'), 400, 'INVALID_INPUT'],
     ['constructor', () => post('{"code":"PROMO","constructor":{"prototype":{}}}'), 400, 'INVALID_INPUT'],
+    ['toString', () => post('{"code":"PROMO","toString":"x"}'), 400, 'INVALID_INPUT'],
+    [
+      'hasOwnProperty',
+      () => world.http.get('/client/currencies?hasOwnProperty=1').set(ada.headers),
+      400,
+      'INVALID_INPUT',
+    ],
+    ['OPTIONS that are no preflight', () => world.http.options('/client/currencies'), 404, 'NOT_FOUND'],
     ['a large body', () => post(JSON.stringify({ code: 'A'.repeat(17_000) })), 413, 'PAYLOAD_TOO_LARGE'],
     [
       'another content type',
@@ -83,6 +91,10 @@ describe('the error envelope', () => {
       400,
       'INVALID_INPUT',
     ],
+    ['an expectation', 'GET / HTTP/1.1\r\nHost: x\r\nExpect: foo\r\n\r\n', 400, 'INVALID_INPUT'],
+    ['no host', 'GET / HTTP/1.1\r\nConnection: close\r\n\r\n', 400, 'INVALID_INPUT'],
+    ['two hosts', 'GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\nConnection: close\r\n\r\n', 400, 'INVALID_INPUT'],
+    ['CONNECT', 'CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n', 400, 'INVALID_INPUT'],
     [
       'huge headers',
       `GET / HTTP/1.1\r\nHost: x\r\nX: ${'a'.repeat(20_000)}\r\n\r\n`,
@@ -183,6 +195,16 @@ describe('CORS', () => {
       );
     },
   );
+
+  it('and routes do not care for the case of a path', async () => {
+    for (const path of ['/V1/Client/currencies', '/CLIENT/currencies']) {
+      const { headers } = await world.http
+        .get(path)
+        .set({ ...ada.headers, origin: 'https://game.example' })
+        .expect(200);
+      expect(headers['access-control-allow-origin']).toBe('*');
+    }
+  });
 
   it('shows browsers the errors and the headers they may read', async () => {
     const { headers } = await world.http

@@ -1,6 +1,7 @@
-import { chmodSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { makeDataDir, postmasterPid, Program, removeDataDir } from './support/process';
 import { cloneDatabase } from './support/world';
 
@@ -123,6 +124,72 @@ describe('npm start on an empty folder', () => {
   });
 });
 
+describe('the data folder', () => {
+  const currentUses = async (output: string) => (await paste(output))[0]?.data.current_uses;
+
+  it('can be moved with its data, and an old place can be used anew without touching it', async () => {
+    const place = newDataDir();
+    const before = { DATA_DIR: join(place, 'a') };
+    const first = run('main', before);
+    await paste(await first.says(READY));
+    first.kill('SIGINT');
+    expect(await first.exit).toBe(0);
+
+    renameSync(before.DATA_DIR, join(place, 'b'));
+    const anew = run('main', before);
+    expect(await currentUses(await anew.says(READY))).toBe(0);
+    const moved = run('main', { DATA_DIR: join(place, 'b') });
+    expect(await currentUses(await moved.says(READY))).toBe(1);
+    for (const program of [anew, moved]) program.kill('SIGINT');
+    expect([await anew.exit, await moved.exit]).toEqual([0, 0]);
+  });
+
+  it('gets its database back when that is killed under a running server, and Ctrl-C is clean at any time', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const server = run('main', env);
+    const output = await server.says(READY);
+    process.kill(postmasterPid(env.DATA_DIR)!, 'SIGKILL');
+    let status = 503;
+    for (let tries = 0; status !== 200 && tries < 200; tries += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      status = (await fetch(`${/http:[^\s]+(?=\/docs)/.exec(output)?.[0]}/health/ready`)).status;
+    }
+    expect(status).toBe(200);
+    expect((await paste(output)).map((answer) => answer.status)).toEqual([200, 201, 200, 200]);
+    process.kill(postmasterPid(env.DATA_DIR)!, 'SIGKILL');
+    server.kill('SIGINT');
+    expect(await server.exit).toBe(0);
+    expect(server.output).toMatch(/Stopped\.\n$/);
+  });
+
+  it('with a damaged secret ends with one line', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    for (const name of ['session-secret', 'postgres-password']) {
+      writeFileSync(join(env.DATA_DIR, name), '');
+      const program = run('main', env);
+      expect(await program.exit).toBe(1);
+      expect(program.output.trim()).toMatch(
+        new RegExp(`^${join(env.DATA_DIR, name)} cannot be used \\(it is damaged\\)\\. .*$`),
+      );
+      rmSync(join(env.DATA_DIR, name));
+    }
+  });
+
+  it('whose demo file names nothing in the database starts without the demo', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const nobody = '00000000-0000-4000-8000-000000000000';
+    expect(await run('cli', env, 'project', 'create', '--name', 'Real').exit).toBe(0);
+    writeFileSync(
+      join(env.DATA_DIR, 'demo.json'),
+      JSON.stringify({ projectId: nobody, clientKey: 'x', adaId: nobody, graceId: nobody }),
+    );
+    const server = run('main', env);
+    expect(await server.says('/docs')).not.toContain('curl');
+    server.kill('SIGINT');
+    expect(await server.exit).toBe(0);
+  });
+});
+
 describe('what cannot work ends with one line and exit code 1', () => {
   const ends = async (env: Record<string, string>) => {
     const program = run('main', env);
@@ -166,6 +233,8 @@ describe('what cannot work ends with one line and exit code 1', () => {
   it.each([
     ['a missing secret', { DATABASE_URL: 'postgres://localhost/x' }, 'SESSION_SECRET is missing'],
     ['a missing secret in production', { NODE_ENV: 'production' }, 'SESSION_SECRET is missing'],
+    ['a URL without a database', { ...SECRET, DATABASE_URL: 'postgres://' }, 'DATABASE_URL is malformed'],
+    ['a port that is none', { PORT: 'abc' }, 'PORT is not valid: must be a whole number from 0 to 65535'],
     ['no URL at all', { ...SECRET, DATABASE_URL: 'localhost:5432' }, 'DATABASE_URL is malformed'],
     [
       'a URL of another kind',
@@ -202,6 +271,29 @@ describe('what cannot work ends with one line and exit code 1', () => {
     await database.drop();
     expect(exit).toBe(1);
     expect(output).toMatch(message);
+  });
+
+  it.each([
+    [
+      'a guard that is switched off',
+      'ALTER TABLE balances DISABLE TRIGGER balances_within_max_balance',
+      'balances_within_max_balance',
+    ],
+    [
+      'a guard that is gone',
+      'ALTER TABLE referral_claims DROP CONSTRAINT referral_claims_once_per_user',
+      'referral_claims_once_per_user',
+    ],
+  ])('%s', async (_, sabotage, guard) => {
+    const database = await cloneDatabase();
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    await client.query(sabotage);
+    await client.end();
+    const { exit, output } = await ends({ ...SECRET, DATABASE_URL: database.url });
+    await database.drop();
+    expect(exit).toBe(1);
+    expect(output).toMatch(new RegExp(`^The database lacks guards .*: ${guard}\\. Restore [^\\n]*$`));
   });
 
   it('a server that stays down, after a line per try', async () => {

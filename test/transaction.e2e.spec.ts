@@ -47,6 +47,13 @@ describe('a claim whose COMMIT is cut off', () => {
     expect(again.body.error.details.claim.id).toBe(body.data.id);
   });
 
+  it('and reaches the server late: the look at the outcome waits for it', async () => {
+    const cuts = cutFirstCommit('cut and forward later');
+    await world.claim(grace, 'PROMO').expect(201);
+    expect(cuts()).toBe(1);
+    expect(await world.balance(grace, 'gems')).toBe(5);
+  });
+
   it('before it reached the server: 500 CLAIM_FAILED, and the retry claims', async () => {
     const cuts = cutFirstCommit('cut');
     const failed = await world.claim(grace, 'PROMO').expect(500);
@@ -66,6 +73,33 @@ describe('a claim whose COMMIT is cut off', () => {
     };
     return () => cuts;
   }
+});
+
+describe('a link that falls silent', () => {
+  it('costs the one who waits his time, and nobody after him', async () => {
+    const database = await cloneDatabase();
+    const proxy = await TcpProxy.to(database.url);
+    const options = dataSourceOptions({ url: proxy.url, poolSize: 1 });
+    const narrow = await new DataSource({
+      ...options,
+      extra: { ...options.extra, query_timeout: 300 },
+    }).initialize();
+    try {
+      let swallowed = 0;
+      proxy.onClientData = (chunk) => (chunk.includes('lost') && (swallowed += 1) ? 'swallow' : 'forward');
+      await expect(narrow.query(`SELECT 'lost'`)).rejects.toThrow('Query read timeout');
+      expect(await narrow.query(`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+      await expect(
+        inTransaction(narrow, (queryRunner) => queryRunner.query(`SELECT 'lost'`)),
+      ).rejects.toThrow('Query read timeout');
+      expect(await narrow.query(`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+      expect(swallowed).toBe(2);
+    } finally {
+      await narrow.destroy();
+      await proxy.down();
+      await database.drop();
+    }
+  });
 });
 
 describe('inTransaction', () => {

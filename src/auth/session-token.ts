@@ -1,3 +1,4 @@
+import { isUUID } from 'class-validator';
 import { SignJWT, jwtVerify } from 'jose';
 
 /** Tells session tokens from every other JWT that the same secret may sign. */
@@ -36,12 +37,13 @@ export async function verifySessionToken(token: string, secret: string): Promise
       new TextEncoder().encode(secret),
       { algorithms: [ALGORITHM], typ: TYPE, requiredClaims: ['sub', 'pid', 'anon', 'sid', 'iat', 'exp'] },
     );
-    return {
+    const claims = {
       userId: payload.sub ?? '',
       projectId: payload.pid,
       anonymous: payload.anon,
       sessionId: payload.sid,
     };
+    return [claims.userId, claims.projectId, claims.sessionId].every((id) => isUUID(id)) ? claims : undefined;
   } catch {
     // every way in which a token can be wrong means the same to its bearer
     return undefined;

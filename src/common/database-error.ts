@@ -21,6 +21,11 @@ export function isRetryable(error: unknown): boolean {
   return ['40001', '40P01'].includes(sqlState(error) ?? '');
 }
 
+/** Somebody else kept a row locked for longer than we wait. */
+export function isLockTimeout(error: unknown): boolean {
+  return sqlState(error) === '55P03';
+}
+
 const LOST_LINK = [
   'ECONNREFUSED',
   'ECONNRESET',

@@ -2,8 +2,8 @@ import { ApiError } from './api-error';
 
 /** Deeper JSON than any of our bodies needs; the recursive validation behind this guard would overflow. */
 const MAX_DEPTH = 16;
-/** Keys that reach an object's prototype when a library copies them carelessly. */
-const FORBIDDEN_KEYS = new Set(['__proto__', 'constructor', 'prototype']);
+/** Keys that every object has: they reach its prototype, or pass for a field, where a library looks carelessly. */
+const isForbidden = (key: string) => key in Object.prototype || key === 'prototype';
 
 /**
  * Refuses input that no route of ours can mean and that trips the layers behind it: deep nesting, prototype
@@ -20,7 +20,7 @@ export function refuseHostileInput(input: unknown, root: string): void {
     if (depth >= MAX_DEPTH)
       throw ApiError.invalidInput({ field: root, message: `nests deeper than ${MAX_DEPTH} levels` });
     for (const [key, child] of Object.entries(value)) {
-      if (FORBIDDEN_KEYS.has(key))
+      if (isForbidden(key))
         throw ApiError.invalidInput({ field: root, message: `may not have the key ${key}` });
       refuseBrokenText(key, root);
       open.push({ value: child, path: depth === 0 ? key : `${path}.${key}`, depth: depth + 1 });

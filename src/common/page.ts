@@ -1,5 +1,5 @@
 import { ApiPropertyOptional } from '@nestjs/swagger';
-import { Type } from 'class-transformer';
+import { Transform, type TransformFnParams } from 'class-transformer';
 import { IsInt, Max, Min } from 'class-validator';
 
 /** One page of a list, sent as `{ data, total, limit, offset }`. */
@@ -10,6 +10,10 @@ export class Page<T> {
     readonly window: PageQuery,
   ) {}
 }
+
+/** Decimal digits only: `0x10`, `1e2` and an empty text are numbers to JavaScript, not to us. */
+const wholeNumber = ({ value }: TransformFnParams): unknown =>
+  typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
 
 export class PageQuery {
   @ApiPropertyOptional({
@@ -22,7 +26,7 @@ export class PageQuery {
   @Max(200)
   @Min(1)
   @IsInt()
-  @Type(() => Number)
+  @Transform(wholeNumber)
   limit: number = 50;
 
   @ApiPropertyOptional({
@@ -35,6 +39,6 @@ export class PageQuery {
   @Max(Number.MAX_SAFE_INTEGER)
   @Min(0)
   @IsInt()
-  @Type(() => Number)
+  @Transform(wholeNumber)
   offset: number = 0;
 }

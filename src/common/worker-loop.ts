@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 
-/** One bounded piece of work; true when there may be more right now. */
-export type RunOnce = (now: Date) => Promise<boolean>;
+/** One bounded piece of work, shorter when `signal` says stop; true when there may be more right now. */
+export type RunOnce = (now: Date, signal: AbortSignal) => Promise<boolean>;
 
 /**
  * Runs a worker until stopped: again at once while it finds work, else after the interval (±20 %, so that
@@ -11,7 +11,7 @@ export class WorkerLoop {
   private readonly logger: Logger;
   private timer?: NodeJS.Timeout;
   private running?: Promise<void>;
-  private stopped = false;
+  private readonly stopping = new AbortController();
 
   constructor(
     name: string,
@@ -27,13 +27,13 @@ export class WorkerLoop {
 
   /** Resolves when the run under way, if any, has ended; no other follows. */
   async stop(): Promise<void> {
-    this.stopped = true;
+    this.stopping.abort();
     clearTimeout(this.timer);
     await this.running;
   }
 
   private schedule(): void {
-    if (this.stopped) return;
+    if (this.stopping.signal.aborted) return;
     const waitMs = this.intervalMs * (0.8 + Math.random() * 0.4);
     this.timer = setTimeout(() => {
       this.running = this.drain().finally(() => this.schedule());
@@ -42,7 +42,8 @@ export class WorkerLoop {
 
   private async drain(): Promise<void> {
     try {
-      while (!this.stopped && (await this.runOnce(new Date())));
+      const { signal } = this.stopping;
+      while (!signal.aborted && (await this.runOnce(new Date(), signal)));
     } catch (error) {
       this.logger.error(error instanceof Error ? error.message : String(error));
     }

@@ -1,5 +1,6 @@
 import type { DatabaseConfig } from '../config';
 import { EmbeddedPostgres, type Role } from './embedded-postgres';
+import { assertGuards } from './guards';
 import { migrate } from './migrate';
 import { waitForDatabase } from './remote-postgres';
 
@@ -18,22 +19,31 @@ interface OpenOptions {
 }
 
 /**
- * Opens the database that the configuration names (`DATABASE_URL`, else the embedded one) and migrates it.
+ * Opens the database that the configuration names (`DATABASE_URL`, else the embedded one), migrates it and checks
+ * that its guards are armed.
  *
  * @throws StartupError with one line that says what to do
  */
 export async function openDatabase(config: DatabaseConfig, { role, log }: OpenOptions): Promise<Database> {
-  if (config.databaseUrl !== undefined) {
-    await waitForDatabase(config.databaseUrl, config.databaseWaitS, log);
-    const migrated = await migrate(config.databaseUrl);
-    return { url: config.databaseUrl, migrated, close: () => Promise.resolve() };
-  }
-  const embedded = await EmbeddedPostgres.open(config.dataDir, role);
+  const { url, close } = await connect(config, { role, log });
   try {
-    const migrated = await migrate(embedded.url);
-    return { url: embedded.url, migrated, close: () => embedded.close() };
+    const migrated = await migrate(url);
+    await assertGuards(url);
+    return { url, migrated, close };
   } catch (error) {
-    await embedded.close();
+    await close();
     throw error;
   }
+}
+
+async function connect(
+  config: DatabaseConfig,
+  { role, log }: OpenOptions,
+): Promise<Pick<Database, 'url' | 'close'>> {
+  if (config.databaseUrl === undefined) {
+    const embedded = await EmbeddedPostgres.open(config.dataDir, role);
+    return { url: embedded.url, close: () => embedded.close() };
+  }
+  await waitForDatabase(config.databaseUrl, config.databaseWaitS, log);
+  return { url: config.databaseUrl, close: () => Promise.resolve() };
 }

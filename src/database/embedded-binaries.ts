@@ -1,11 +1,13 @@
-import { createHash } from 'node:crypto';
+import { randomUUID } from 'node:crypto';
 import {
+  chmodSync,
   chownSync,
   cpSync,
   existsSync,
   lstatSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -38,30 +40,65 @@ const SHARED_ROOT = '/var/tmp';
  * PostgreSQL refuses to run as root: there it gets an account of its own, and, if that account cannot reach the
  * clone, a copy of the binaries and the data under /var/tmp, with a link to them in `dataDir`.
  *
- * @throws StartupError when there is no embedded PostgreSQL for this platform
+ * @throws StartupError when there is no embedded PostgreSQL for this platform, or the data is another account's
  */
 export function findInstallation(dataDir: string): Installation {
   const packageDir = installedPackage();
   restoreLibraryLinks(packageDir);
   const account = process.getuid?.() === 0 ? unprivilegedAccount() : undefined;
   const nativeDir = join(packageDir, 'native');
-  if (account === undefined || (isReachable(nativeDir) && isReachable(dataDir))) {
-    const home = join(dataDir, 'postgres');
-    makeDir(home, account);
-    return { binDir: join(nativeDir, 'bin'), home, account };
+  if (account === undefined) return { binDir: join(nativeDir, 'bin'), home: ownHome(dataDir), account };
+
+  const isDirect = isReachable(nativeDir) && isReachable(dataDir);
+  const binDir = join(isReachable(nativeDir) ? nativeDir : copyOf(packageDir, sharedRoot(account)), 'bin');
+  const existing = existingHome(dataDir);
+  const home = existing ?? (isDirect ? join(dataDir, 'postgres') : linkedHome(dataDir, account));
+  if (existing !== undefined && !isReachable(dirname(existing))) {
+    throw new StartupError(
+      `PostgreSQL, which runs as user ${account.uid}, cannot reach ${existing}. Let others pass through the folders above it (chmod o+x), or set DATA_DIR.`,
+    );
   }
-  const shared = join(SHARED_ROOT, `amba-referrals-${account.uid}`);
+  makeDir(home, account);
+  assertOwner(home, account.uid);
+  return { binDir, home, account };
+}
+
+function ownHome(dataDir: string): string {
+  const home = existingHome(dataDir) ?? join(dataDir, 'postgres');
+  mkdirSync(home, { recursive: true });
+  if (process.getuid) assertOwner(home, process.getuid());
+  return home;
+}
+
+/** Where the data folder says that its data is. It stays there, wherever the folder is moved or copied. */
+function existingHome(dataDir: string): string | undefined {
+  const place = join(dataDir, 'postgres');
+  const found = lstatSync(place, { throwIfNoEntry: false });
+  return found?.isSymbolicLink() ? readlinkSync(place) : found && place;
+}
+
+/** A home outside of the data folder, with a link to it. */
+function linkedHome(dataDir: string, account: Account): string {
+  const home = join(sharedRoot(account), `data-${randomUUID()}`);
+  ignoring('EEXIST', () => symlinkSync(home, join(dataDir, 'postgres')));
+  return existingHome(dataDir) ?? home;
+}
+
+function sharedRoot({ uid }: Account): string {
+  const shared = join(SHARED_ROOT, `amba-referrals-${uid}`);
   makeDir(shared, undefined);
   if (!lstatSync(shared).isDirectory() || lstatSync(shared).uid !== 0) {
     throw new StartupError(`${shared} is not a folder of root's. Remove it and start again.`);
   }
-  const link = join(dataDir, 'postgres');
-  const home = join(shared, `data-${createHash('sha256').update(dataDir).digest('hex').slice(0, 16)}`);
-  // somebody deleted the data folder to begin anew: what it linked to goes too
-  if (!existsSync(link)) rmSync(home, { recursive: true, force: true });
-  makeDir(home, account);
-  if (!existsSync(link)) symlinkSync(home, link);
-  return { binDir: join(copyOf(packageDir, shared), 'bin'), home, account };
+  return shared;
+}
+
+function assertOwner(home: string, uid: number): void {
+  const cluster = statSync(join(home, 'data'), { throwIfNoEntry: false });
+  if (cluster === undefined || cluster.uid === uid) return;
+  throw new StartupError(
+    `The database in ${home} belongs to user ${cluster.uid}, and would run as user ${uid}. Start as the user who made it, or set DATA_DIR to another folder.`,
+  );
 }
 
 function installedPackage(): string {
@@ -85,7 +122,7 @@ function restoreLibraryLinks(packageDir: string): void {
   }[];
   for (const { source, target } of links) {
     const link = join(packageDir, target);
-    if (!existsSync(link)) symlinkSync(join(packageDir, source), link);
+    if (!existsSync(link)) ignoring('EEXIST', () => symlinkSync(join(packageDir, source), link));
   }
 }
 
@@ -110,7 +147,9 @@ function isReachable(path: string): boolean {
 }
 
 function makeDir(path: string, account: Account | undefined): void {
-  mkdirSync(path, { recursive: true, mode: 0o755 });
+  mkdirSync(path, { recursive: true });
+  // whatever the umask says: the account must be able to enter
+  if (process.getuid?.() === 0) chmodSync(path, 0o755);
   if (account !== undefined) chownSync(path, account.uid, account.gid);
 }
 
@@ -123,7 +162,17 @@ function copyOf(packageDir: string, shared: string): string {
   if (!existsSync(copy)) {
     const partial = `${copy}.${process.pid}`;
     cpSync(join(packageDir, 'native'), partial, { recursive: true, verbatimSymlinks: true });
-    renameSync(partial, copy);
+    ignoring('ENOTEMPTY', () => renameSync(partial, copy));
+    rmSync(partial, { recursive: true, force: true });
   }
   return copy;
+}
+
+/** Another start at the same moment may have been quicker. */
+function ignoring(code: string, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== code) throw error;
+  }
 }

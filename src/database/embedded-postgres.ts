@@ -1,13 +1,14 @@
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import {
-  appendFileSync,
-  chownSync,
+  closeSync,
   existsSync,
+  fchownSync,
+  openSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
-  writeFileSync,
+  writeSync,
 } from 'node:fs';
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
@@ -16,8 +17,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
 import { StartupError } from '../common/startup-error';
-import { ensureDataDir } from '../config';
-import { findInstallation, type Installation } from './embedded-binaries';
+import { ensureDataDir, localSecret } from '../config';
+import { findInstallation, type Account, type Installation } from './embedded-binaries';
 
 const run = promisify(execFile);
 
@@ -28,10 +29,11 @@ const MAJOR_VERSION = '18';
 const SERVER_LOCK = 4_826_310_958;
 const START_TIMEOUT_S = 60;
 const START_TRIES = 5;
+const RECOVERY_INTERVAL_MS = 1_000;
 
-const SETTINGS = ["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'max_connections = 200'];
+const SETTINGS = ['listen_addresses=127.0.0.1', 'unix_socket_directories=', 'max_connections=200'];
 /** For data that is thrown away: nothing waits for the disk. */
-const THROWAWAY_SETTINGS = ['fsync = off', 'synchronous_commit = off', 'full_page_writes = off'];
+const THROWAWAY_SETTINGS = ['fsync=off', 'synchronous_commit=off', 'full_page_writes=off'];
 
 /** A server claims the database for itself; a command beside it joins it as a guest. */
 export type Role = 'server' | 'command';
@@ -48,6 +50,7 @@ interface EmbeddedOptions {
  */
 export class EmbeddedPostgres {
   private serverLock?: Client;
+  private closing = false;
 
   private constructor(
     readonly url: string,
@@ -67,7 +70,7 @@ export class EmbeddedPostgres {
   ): Promise<EmbeddedPostgres> {
     ensureDataDir(dataDir);
     const installation = findInstallation(dataDir);
-    const password = localPassword(dataDir);
+    const password = localSecret(dataDir, 'postgres-password');
     await initialize(installation, password, throwaway);
     const { port, startedHere } = await startOrJoin(installation, password);
     const postgres = new EmbeddedPostgres(urlOf(port, password), installation, {
@@ -85,42 +88,48 @@ export class EmbeddedPostgres {
 
   /** A server stops its database; a command stops it only if it started it and no server has come since. */
   async close(): Promise<void> {
+    this.closing = true;
     const { role, startedHere, throwaway } = this.how;
-    const mayStop = role === 'server' || (startedHere && (await this.takeServerLock()));
+    const mayStop =
+      this.serverLock !== undefined || (role === 'command' && startedHere && (await this.takeServerLock()));
+    if (mayStop && isRunning(this.installation)) {
+      // Smart, for a command: others that joined meanwhile finish first. The lock is held until no server can come in.
+      await stop(this.installation, role === 'server' ? 'fast' : 'smart', '-W').catch(() => undefined);
+      await this.serverLock?.end().catch(() => undefined);
+      if (isRunning(this.installation)) await stop(this.installation, 'fast', '-w').catch(() => undefined);
+    }
     await this.serverLock?.end().catch(() => undefined);
-    if (!mayStop) return;
-    // smart: other commands that joined in the meantime finish first
-    const mode = role === 'server' ? 'fast' : 'smart';
-    await pgCtl(this.installation, ['stop', '-w', '-t', String(START_TIMEOUT_S), '-m', mode]);
     if (throwaway) rmSync(this.installation.home, { recursive: true, force: true });
   }
 
   private async takeServerLock(): Promise<boolean> {
     const client = new Client({ connectionString: this.url });
-    // a lost connection only means that the database is gone, which the pool will tell
     client.on('error', () => undefined);
     await client.connect();
     const { rows } = await client.query<{ taken: boolean }>('SELECT pg_try_advisory_lock($1) AS taken', [
       SERVER_LOCK,
     ]);
-    if (rows[0]?.taken === true) {
-      this.serverLock = client;
-      return true;
+    if (rows[0]?.taken !== true) {
+      await client.end();
+      return false;
     }
-    await client.end();
-    return false;
+    this.serverLock = client;
+    client.on('end', () => void this.recover());
+    return true;
   }
-}
 
-/** Made once, readable by its owner only. Two first starts at once end up with the same one. */
-function localPassword(dataDir: string): string {
-  const file = join(dataDir, 'postgres-password');
-  try {
-    writeFileSync(file, randomBytes(24).toString('base64url'), { mode: 0o600, flag: 'wx' });
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+  /**
+   * The database went away under us, and the lock with it: starts it again at the same address, which the pool knows.
+   * Whoever has the lock by then is its server, and the one to stop it.
+   */
+  private async recover(): Promise<void> {
+    this.serverLock = undefined;
+    while (!this.closing && this.serverLock === undefined) {
+      await sleep(RECOVERY_INTERVAL_MS, undefined, { ref: false });
+      if (this.closing || (await this.takeServerLock().catch(() => undefined)) !== undefined) return;
+      await start(this.installation, Number(new URL(this.url).port)).catch(() => undefined);
+    }
   }
-  return readFileSync(file, 'utf8');
 }
 
 /** Makes the cluster beside its final place and moves it there whole, so that an interrupted start leaves none. */
@@ -137,14 +146,13 @@ async function initialize(installation: Installation, password: string, throwawa
   const draft = `${dataDir}.${process.pid}`;
   const passwordFile = `${draft}.password`;
   try {
-    writeFileSync(passwordFile, password, { mode: 0o600 });
-    if (installation.account) chownSync(passwordFile, installation.account.uid, installation.account.gid);
+    writePasswordFile(passwordFile, password, installation.account);
+    const settings = [...SETTINGS, ...(throwaway ? THROWAWAY_SETTINGS : [])];
     await execute(installation, 'initdb', [
       ...['-D', draft, '-U', USER, '-A', 'scram-sha-256', `--pwfile=${passwordFile}`],
       ...['--locale=C', '-E', 'UTF8', ...(throwaway ? ['--no-sync'] : [])],
+      ...settings.flatMap((setting) => ['-c', setting]),
     ]);
-    const settings = [...SETTINGS, ...(throwaway ? THROWAWAY_SETTINGS : [])];
-    appendFileSync(join(draft, 'postgresql.conf'), `\n${settings.join('\n')}\n`);
     if (!existsSync(dataDir)) renameSync(draft, dataDir);
   } catch (error) {
     // a start beside ours may have moved its cluster into place first
@@ -156,13 +164,24 @@ async function initialize(installation: Installation, password: string, throwawa
   }
 }
 
+/** The folder belongs to the account: a file that was planted there is neither followed nor overwritten. */
+function writePasswordFile(file: string, password: string, account: Account | undefined): void {
+  const descriptor = openSync(file, 'wx', 0o600);
+  try {
+    writeSync(descriptor, password);
+    if (account) fchownSync(descriptor, account.uid, account.gid);
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
 async function startOrJoin(
   installation: Installation,
   password: string,
 ): Promise<{ port: number; startedHere: boolean }> {
   for (let tries = 1; ; tries += 1) {
     const running = runningPort(installation);
-    if (running !== undefined && (await answers(urlOf(running, password)))) {
+    if (running !== undefined && (await serves(urlOf(running, password), clusterDir(installation)))) {
       return { port: running, startedHere: false };
     }
     const port = await freePort();
@@ -201,12 +220,14 @@ function runningPort(installation: Installation): number | undefined {
   }
 }
 
-async function answers(url: string): Promise<boolean> {
+/** Whether a server answers there, and is the one of this folder: a copied folder names the original's. */
+async function serves(url: string, cluster: string): Promise<boolean> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: 3_000 });
   client.on('error', () => undefined);
   try {
     await client.connect();
-    return true;
+    const { rows } = await client.query<{ path: string }>(`SELECT current_setting('data_directory') AS path`);
+    return realpathSync(rows[0]?.path ?? '') === realpathSync(cluster);
   } catch {
     return false;
   } finally {
@@ -222,6 +243,19 @@ function freePort(): Promise<number> {
       server.close(() => resolve(port));
     });
   });
+}
+
+function isRunning(installation: Installation): boolean {
+  return existsSync(join(clusterDir(installation), 'postmaster.pid'));
+}
+
+function start(installation: Installation, port: number): Promise<void> {
+  const log = join(installation.home, 'server.log');
+  return pgCtl(installation, ['start', '-w', '-t', String(START_TIMEOUT_S), '-l', log, '-o', `-p ${port}`]);
+}
+
+function stop(installation: Installation, mode: 'fast' | 'smart', wait: '-w' | '-W'): Promise<void> {
+  return pgCtl(installation, ['stop', wait, '-t', String(START_TIMEOUT_S), '-m', mode]);
 }
 
 function pgCtl(installation: Installation, args: string[]): Promise<void> {

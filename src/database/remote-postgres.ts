@@ -59,8 +59,10 @@ async function probe(url: string): Promise<void> {
 
 function assertPostgresUrl(url: string): void {
   try {
-    const { protocol, username, password } = new URL(url);
-    if (/^postgres(ql)?:$/.test(protocol) && [username, password].map(decodeURIComponent)) return;
+    const { protocol, username, password, host, pathname, searchParams } = new URL(url);
+    const hasAddress = (host !== '' || searchParams.has('host')) && pathname.length > 1;
+    if (/^postgres(ql)?:$/.test(protocol) && hasAddress && [username, password].map(decodeURIComponent))
+      return;
   } catch {
     // falls through to the one explanation
   }

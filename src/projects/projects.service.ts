@@ -30,15 +30,16 @@ export class ProjectsService {
     };
   }
 
-  /**
-   * The project, read through `manager` when the caller is in a transaction.
-   *
-   * @throws ApiError NOT_FOUND for one that is unknown or deleted
-   */
-  async get(id: string, manager: EntityManager = this.dataSource.manager): Promise<Project> {
-    const project = await manager.findOne(Project, { where: { id, deletedAt: IsNull() } });
+  /** @throws ApiError NOT_FOUND for one that is unknown or deleted */
+  async get(id: string): Promise<Project> {
+    const project = await this.dataSource.manager.findOne(Project, { where: { id, deletedAt: IsNull() } });
     if (project === null) throw new ApiError('NOT_FOUND', { message: `There is no project ${id}.` });
     return project;
+  }
+
+  /** How many codes one user may claim, as the caller's transaction sees it; null for no limit. */
+  async maxClaimsPerUser(id: string, manager: EntityManager): Promise<number | null> {
+    return (await manager.findOneByOrFail(Project, { id })).maxClaimsPerUser;
   }
 
   /** The projects, oldest first. */

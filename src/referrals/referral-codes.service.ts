@@ -74,7 +74,10 @@ export class ReferralCodesService {
     try {
       return await insert(code);
     } catch (error) {
-      throw violatedUnique(error) ? new ApiError('CODE_EXISTS', { cause: error }) : error;
+      const taken = violatedUnique(error);
+      if (taken === undefined) throw error;
+      const message = taken === 'referral_codes_one_per_user' ? 'This user already has a code.' : undefined;
+      throw new ApiError('CODE_EXISTS', { message, cause: error });
     }
   }
 

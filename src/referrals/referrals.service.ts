@@ -28,8 +28,9 @@ export interface ClaimResult {
 interface ClaimRequest {
   caller: Caller;
   claimId: string;
-  codeCanonical: string;
-  idempotency?: { key: string; requestDigest: Buffer };
+  /** Undefined when what was typed cannot be a code. */
+  codeCanonical: string | undefined;
+  idempotency: { key: string; requestDigest: Buffer } | undefined;
 }
 
 /** Refusals that only a constraint saw: the lock makes them impossible, the mapping keeps the answer honest. */
@@ -62,22 +63,33 @@ export class ReferralsService {
    *   IDEMPOTENCY_MISMATCH, CLAIM_FAILED
    */
   async claim(caller: Caller, typed: string, idempotencyKey?: string): Promise<ClaimResult> {
-    const idempotency =
-      idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestDigest: sha256(typed) };
-    const codeCanonical = canonicalCode(typed);
+    const request: ClaimRequest = {
+      caller,
+      claimId: randomUUID(),
+      codeCanonical: canonicalCode(typed),
+      idempotency:
+        idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestDigest: sha256(typed) },
+    };
     try {
-      const earlier = idempotency && (await this.findReplay(this.dataSource.manager, caller, idempotency));
-      if (earlier) return await this.withRewards(earlier, true);
-      if (codeCanonical === undefined) throw new ApiError('INVALID_CODE');
-
-      const request = { caller, claimId: randomUUID(), codeCanonical, idempotency };
-      const claim = await this.claimOnce(request);
-      if (claim.id !== request.claimId) return await this.withRewards(claim, true);
-      return { claim, rewards: await this.rewards.payNow(claim), replayed: false };
+      return await this.claimOrReplay(request);
     } catch (error) {
-      if (!(error instanceof ApiError)) throw new ApiError('CLAIM_FAILED', { cause: error, retryAfterS: 1 });
-      throw error.code === 'ALREADY_CLAIMED' ? await this.alreadyClaimed(caller, codeCanonical) : error;
+      throw error instanceof ApiError
+        ? error
+        : new ApiError('CLAIM_FAILED', { cause: error, retryAfterS: 1 });
     }
+  }
+
+  private async claimOrReplay(request: ClaimRequest): Promise<ClaimResult> {
+    const { caller, claimId, idempotency } = request;
+    const earlier = idempotency && (await this.findReplay(this.dataSource.manager, caller, idempotency));
+    if (earlier) return this.withRewards(earlier, true);
+
+    const claim = await this.claimOnce(request).catch(async (error: unknown) => {
+      const isRepeated = error instanceof ApiError && error.code === 'ALREADY_CLAIMED';
+      throw isRepeated ? await this.alreadyClaimed(request) : error;
+    });
+    if (claim.id !== claimId) return this.withRewards(claim, true);
+    return { claim, rewards: await this.rewards.payNow(claim), replayed: false };
   }
 
   private async claimOnce(request: ClaimRequest): Promise<ReferralClaim> {
@@ -125,6 +137,7 @@ export class ReferralsService {
     manager: EntityManager,
     { caller, codeCanonical }: ClaimRequest,
   ): Promise<ReferralCode> {
+    if (codeCanonical === undefined) throw new ApiError('INVALID_CODE');
     const code = await manager.findOne(ReferralCode, {
       where: { projectId: caller.projectId, codeCanonical },
       lock: { mode: 'pessimistic_write' },
@@ -139,7 +152,7 @@ export class ReferralsService {
     { projectId, userId }: Caller,
     code: ReferralCode,
   ): Promise<void> {
-    const { maxClaimsPerUser } = await this.projects.get(projectId, manager);
+    const maxClaimsPerUser = await this.projects.maxClaimsPerUser(projectId, manager);
     const hasClaimedThisCode = await manager.exists(ReferralClaim, {
       where: { projectId, referralCodeId: code.id, refereeId: userId },
     });
@@ -209,13 +222,11 @@ export class ReferralsService {
   }
 
   /** With the claim that stands in the way, so that a client whose answer was lost sees that it won. */
-  private async alreadyClaimed({ projectId, userId }: Caller, codeCanonical?: string): Promise<ApiError> {
-    const code = await this.dataSource.manager.findOneByOrFail(ReferralCode, { projectId, codeCanonical });
-    const existing = await this.dataSource.manager.findOneByOrFail(ReferralClaim, {
-      projectId,
-      referralCodeId: code.id,
-      refereeId: userId,
-    });
+  private async alreadyClaimed({ caller, codeCanonical }: ClaimRequest): Promise<ApiError> {
+    const { manager } = this.dataSource;
+    const { projectId, userId: refereeId } = caller;
+    const { id: referralCodeId } = await manager.findOneByOrFail(ReferralCode, { projectId, codeCanonical });
+    const existing = await manager.findOneByOrFail(ReferralClaim, { projectId, referralCodeId, refereeId });
     const { claim, rewards } = await this.withRewards(existing, false);
     return new ApiError('ALREADY_CLAIMED', { details: { claim: toClaimJson(claim, rewards) } });
   }

@@ -67,10 +67,27 @@ export function takeOfClaim(
   ) as Promise<RewardGrant[]>;
 }
 
-export function takeOne(queryRunner: QueryRunner, { project_id, id }: RewardGrant): Promise<RewardGrant[]> {
+export function findOfClaim(
+  dataSource: DataSource,
+  projectId: string,
+  claimId: string,
+): Promise<RewardGrant[]> {
+  return dataSource.query(
+    `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id = $2 AND status = 'pending'`,
+    [projectId, claimId],
+  );
+}
+
+/** Looks again whether it is due: another sweeper may have tried it since it was found. */
+export function takeOneDue(
+  queryRunner: QueryRunner,
+  { project_id, id }: RewardGrant,
+  now: Date,
+): Promise<RewardGrant[]> {
   return queryRunner.query(
-    `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND id = $2 AND status = 'pending' ${TAKE}`,
-    [project_id, id],
+    `SELECT ${COLUMNS} FROM reward_grants
+      WHERE project_id = $1 AND id = $2 AND status = 'pending' AND next_attempt_at <= $3 ${TAKE}`,
+    [project_id, id, now],
   ) as Promise<RewardGrant[]>;
 }
 
@@ -102,18 +119,30 @@ export async function settle(
   );
 }
 
+/** Counts one try, once: not if another try was counted since the promise was read. */
 export async function recordFailure(
   executor: Executor,
-  { project_id, id }: RewardGrant,
+  { project_id, id, attempts }: RewardGrant,
   failure: { reason: string; nextAttemptAt: Date; dead: boolean },
 ): Promise<void> {
   await executor.query(
     `UPDATE reward_grants
-        SET attempts = attempts + 1, last_error = $3, next_attempt_at = $4,
-            status = CASE WHEN $5 THEN 'dead' ELSE 'pending' END,
-            settled_at = CASE WHEN $5 THEN clock_timestamp() END
-      WHERE project_id = $1 AND id = $2 AND status = 'pending'`,
-    [project_id, id, failure.reason, failure.nextAttemptAt, failure.dead],
+        SET attempts = attempts + 1, last_error = $4, next_attempt_at = $5,
+            status = CASE WHEN $6 THEN 'dead' ELSE 'pending' END,
+            settled_at = CASE WHEN $6 THEN clock_timestamp() END
+      WHERE project_id = $1 AND id = $2 AND status = 'pending' AND attempts = $3`,
+    [project_id, id, attempts, failure.reason, failure.nextAttemptAt, failure.dead],
+  );
+}
+
+/** Leaves promises alone until then, without counting a try. */
+export async function postpone(dataSource: DataSource, grants: RewardGrant[], until: Date): Promise<void> {
+  if (grants.length === 0) return;
+  await dataSource.query(
+    `UPDATE reward_grants g SET next_attempt_at = $1
+       FROM json_populate_recordset(NULL::reward_grants, $2) AS w
+      WHERE g.project_id = w.project_id AND g.id = w.id AND g.status = 'pending' AND g.attempts = w.attempts`,
+    [until, JSON.stringify(grants)],
   );
 }
 

@@ -15,7 +15,11 @@ export class RewardSweeper implements OnApplicationBootstrap, BeforeApplicationS
 
   constructor(rewards: RewardsService, @Inject(CONFIG) config: Config) {
     if (config.sweepIntervalMs > 0) {
-      this.loop = new WorkerLoop(RewardSweeper.name, (now) => rewards.sweep(now), config.sweepIntervalMs);
+      this.loop = new WorkerLoop(
+        RewardSweeper.name,
+        (now, signal) => rewards.sweep(now, signal),
+        config.sweepIntervalMs,
+      );
     }
   }
 

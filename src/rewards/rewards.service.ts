@@ -3,7 +3,7 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { backoffMs } from '../common/backoff';
-import { isDatabaseUnavailable } from '../common/database-error';
+import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
 import { inTransaction } from '../common/transaction';
 import { CurrencyService } from '../currency/currency.service';
 import { LedgerService } from '../currency/ledger.service';
@@ -16,6 +16,8 @@ const INLINE_WAIT_MS = 1_000;
 /** The sweeper leaves a new promise to the request that made it for this long. */
 const INLINE_GRACE_MS = 2_000;
 const SWEEP_BATCH = 100;
+/** When somebody keeps a currency locked, its promises are left alone for this long. */
+const BUSY_WAIT_MS = 5_000;
 /** With the waits of `backoffMs`, 3.7 days. */
 const MAX_ATTEMPTS = 25;
 
@@ -76,14 +78,7 @@ export class RewardsService implements OnApplicationShutdown {
    * @returns the referee's rewards
    */
   async payNow(claim: RewardedClaim): Promise<RewardOutcome[]> {
-    const paid = inTransaction(this.dataSource, async (queryRunner) => {
-      await this.pay(
-        queryRunner,
-        await promises.takeOfClaim(queryRunner, claim.projectId, claim.id),
-        new Date(),
-      );
-      return promises.outcomes(queryRunner, claim.projectId, claim.id, claim.refereeId);
-    }).catch((error: unknown) => {
+    const paid = this.payClaim(claim).catch((error: unknown) => {
       this.logger.warn(`The rewards of claim ${claim.id} stay promised: ${String(error)}`);
       return undefined;
     });
@@ -104,7 +99,7 @@ export class RewardsService implements OnApplicationShutdown {
    *
    * @returns whether there may be more
    */
-  async sweep(now: Date): Promise<boolean> {
+  async sweep(now: Date, signal?: AbortSignal): Promise<boolean> {
     try {
       return await inTransaction(this.dataSource, async (queryRunner) => {
         const due = await promises.takeDue(queryRunner, now, SWEEP_BATCH);
@@ -113,24 +108,51 @@ export class RewardsService implements OnApplicationShutdown {
       });
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      return this.sweepOneByOne(now);
+      return this.sweepOneByOne(now, signal);
     }
   }
 
-  /** After a batch failed: one promise that cannot be paid must not hold back the others. */
-  private async sweepOneByOne(now: Date): Promise<boolean> {
+  /**
+   * After a batch failed: one promise that cannot be paid must not hold back the others, and one currency that
+   * somebody keeps locked must not make each of its promises wait in turn.
+   */
+  private async sweepOneByOne(now: Date, signal?: AbortSignal): Promise<boolean> {
     const due = await promises.findDue(this.dataSource, now, SWEEP_BATCH);
+    const busy = new Set<string>();
     for (const grant of due) {
+      if (signal?.aborted) return false;
+      const currency = `${grant.project_id}/${grant.currency_code}`;
+      if (busy.has(currency)) continue;
       try {
         await inTransaction(this.dataSource, async (queryRunner) =>
-          this.pay(queryRunner, await promises.takeOne(queryRunner, grant), now),
+          this.pay(queryRunner, await promises.takeOneDue(queryRunner, grant, now), now),
         );
       } catch (error) {
         if (isDatabaseUnavailable(error)) throw error;
-        await this.fail(this.dataSource, grant, String(error), now);
+        if (isLockTimeout(error)) busy.add(currency);
+        else await this.failOne(grant, error, now);
       }
     }
+    const waiting = due.filter((grant) => busy.has(`${grant.project_id}/${grant.currency_code}`));
+    await promises.postpone(this.dataSource, waiting, new Date(now.getTime() + BUSY_WAIT_MS));
     return due.length === SWEEP_BATCH;
+  }
+
+  private async payClaim(claim: RewardedClaim): Promise<RewardOutcome[]> {
+    const now = new Date();
+    try {
+      return await inTransaction(this.dataSource, async (queryRunner) => {
+        await this.pay(queryRunner, await promises.takeOfClaim(queryRunner, claim.projectId, claim.id), now);
+        return promises.outcomes(queryRunner, claim.projectId, claim.id, claim.refereeId);
+      });
+    } catch (error) {
+      // a database that is away, or a currency that is locked, is no fault of the promise
+      if (!isDatabaseUnavailable(error) && !isLockTimeout(error)) {
+        const unpaid = await promises.findOfClaim(this.dataSource, claim.projectId, claim.id);
+        for (const grant of unpaid) await this.failOne(grant, error, now);
+      }
+      throw error;
+    }
   }
 
   /** Pays promises that the caller holds locked; their projects in one order for everybody. */
@@ -153,6 +175,11 @@ export class RewardsService implements OnApplicationShutdown {
         await this.fail(queryRunner, grant, `The project has no currency "${grant.currency_code}".`, now);
       }
     }
+  }
+
+  /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
+  private failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
+    return this.fail(this.dataSource, grant, String(error), now);
   }
 
   private async fail(

@@ -1,7 +1,12 @@
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
-/** What to do with a chunk on its way to the server: `forward and cut` loses the answer. */
-export type Verdict = 'forward' | 'cut' | 'forward and cut';
+/**
+ * What to do with a chunk on its way to the server: `forward and cut` loses the answer, `cut and forward later` also
+ * lets the server finish only after the client knows, `swallow` leaves both waiting.
+ */
+export type Verdict = 'forward' | 'cut' | 'forward and cut' | 'cut and forward later' | 'swallow';
+
+const LATER_MS = 300;
 
 /** A link to a server that a test can cut at a chosen message. */
 export class TcpProxy {
@@ -47,9 +52,12 @@ export class TcpProxy {
     }
     client.on('data', (chunk) => {
       const verdict = this.onClientData(chunk);
+      if (verdict === 'swallow') return;
       if (verdict === 'cut') upstream.destroy();
+      else if (verdict === 'cut and forward later') setTimeout(() => upstream.end(chunk), LATER_MS);
       else upstream.write(chunk);
       if (verdict !== 'forward') client.destroy();
+      if (verdict === 'cut and forward later') client.removeAllListeners('close');
     });
     upstream.on('data', (chunk) => {
       if (this.onServerData(chunk) === 'cut') client.destroy();

@@ -1,0 +1,60 @@
+import { Client } from 'pg';
+import { StartupError } from '../common/startup-error';
+
+/** The triggers and constraints that the promises of `docs/architecture.md` rest on. */
+const TRIGGERS = [
+  'currency_transactions_append_only',
+  'referral_claims_append_only',
+  'balances_within_max_balance',
+  'currencies_max_balance_covers_balances',
+];
+const CONSTRAINTS = [
+  'balances_balance_range',
+  'claim_idempotency_keys_claim_unique',
+  'claim_idempotency_keys_pkey',
+  'currency_transactions_balance_after_range',
+  'currency_transactions_balance_fkey',
+  'currency_transactions_chain_starts_at_zero',
+  'currency_transactions_chain_unique',
+  'currency_transactions_credit_clamped_exactly',
+  'currency_transactions_source_unique',
+  'referral_claims_not_oneself',
+  'referral_claims_once_per_user',
+  'referral_claims_referrer_owns_code',
+  'referral_codes_canonical_unique',
+  'referral_codes_one_per_user',
+  'referral_codes_uses_range',
+  'refresh_tokens_one_child',
+  'reward_grants_granted_has_receipt',
+  'reward_grants_granted_range',
+  'reward_grants_promise_unique',
+  'reward_grants_transaction_unique',
+];
+
+/**
+ * Looks whether the guards that the schema was made with are still there and armed: an operator may have switched
+ * one off for a repair, or a restore may have left one out.
+ *
+ * @throws StartupError naming those that are not
+ */
+export async function assertGuards(databaseUrl: string): Promise<void> {
+  const client = new Client({ connectionString: databaseUrl });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    const { rows } = await client.query<{ name: string }>(
+      `SELECT name FROM unnest($1::text[] || $2::text[]) AS name
+       EXCEPT SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A')
+       EXCEPT SELECT conname FROM pg_constraint WHERE convalidated AND connamespace = current_schema()::regnamespace
+       ORDER BY 1`,
+      [TRIGGERS, CONSTRAINTS],
+    );
+    if (rows.length === 0) return;
+    throw new StartupError(
+      `The database lacks guards that keep claims and balances right: ${rows.map(({ name }) => name).join(', ')}. ` +
+        'Restore them as in migrations/ (a trigger that is switched off: ALTER TABLE … ENABLE TRIGGER …), then start again.',
+    );
+  } finally {
+    await client.end();
+  }
+}
