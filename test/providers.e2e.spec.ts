@@ -119,6 +119,9 @@ describe('Apple and Google', () => {
       '401 MISSING_SESSION': 1,
       '401 INVALID_TOKEN': 1,
     });
+    expect(tally([await post('link', { provider: 'apple', id_token }, token)])).toEqual({
+      '400 UNSUPPORTED_PROVIDER': 1,
+    });
     expect((await post('social', { provider: 'google', id_token }).expect(200)).body.data.user.id).toBe(
       user.id,
     );

@@ -980,7 +980,7 @@ export type ClaimCodeData = {
     body: ClaimRequestDto;
     headers?: {
         /**
-         * Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`.
+         * Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`; a refused claim leaves the key unused.
          */
         'Idempotency-Key'?: string;
     };

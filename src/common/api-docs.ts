@@ -41,14 +41,28 @@ export class ErrorDto {
   error: ErrorDetailDto;
 }
 
+interface DataOptions {
+  status: number;
+  description: string;
+  isArray?: boolean;
+  /** Headers that the answer may have, by what they mean. */
+  headers?: Record<string, string>;
+}
+
 /** Documents `{ data }` around a DTO. */
-export function ApiData(dto: Type, options: { status: number; description: string; isArray?: boolean }) {
+export function ApiData(dto: Type, options: DataOptions) {
   const ref = { $ref: getSchemaPath(dto) };
   return applyDecorators(
     ApiExtraModels(dto),
     ApiResponse({
       status: options.status,
       description: options.description,
+      headers: Object.fromEntries(
+        Object.entries(options.headers ?? {}).map(([name, description]) => [
+          name,
+          { description, schema: { type: 'string' } },
+        ]),
+      ),
       schema: {
         type: 'object',
         required: ['data'],

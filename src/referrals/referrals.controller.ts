@@ -55,10 +55,16 @@ export class ReferralsController {
     name: 'Idempotency-Key',
     required: false,
     description:
-      'Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`.',
+      'Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`; a refused claim leaves the key unused.',
     schema: { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
   })
-  @ApiData(ClaimDto, { status: 201, description: 'The claim, with the rewards of the caller.' })
+  @ApiData(ClaimDto, {
+    status: 201,
+    description: 'The claim, with the rewards of the caller.',
+    headers: {
+      'Idempotent-Replayed': '`true` when an earlier request with the same Idempotency-Key made this claim.',
+    },
+  })
   async claimCode(
     @CurrentCaller() caller: Caller,
     @Body() { code }: ClaimRequestDto,
