@@ -66,6 +66,13 @@ const INVARIANTS: Record<string, string> = {
      WHERE (status IN ('dead', 'cancelled') AND last_error IS NULL) OR (status <> 'pending' AND settled_at IS NULL)`,
   'one code per user': `
     SELECT user_id FROM referral_codes WHERE user_id IS NOT NULL GROUP BY project_id, user_id HAVING count(*) > 1`,
+  'one live refresh token per session, one child per token, no child of a live one': `
+    SELECT session_id AS id FROM refresh_tokens WHERE used_at IS NULL GROUP BY project_id, session_id HAVING count(*) > 1
+    UNION ALL
+    SELECT parent_id FROM refresh_tokens WHERE parent_id IS NOT NULL GROUP BY project_id, parent_id HAVING count(*) > 1
+    UNION ALL
+    SELECT c.id FROM refresh_tokens c JOIN refresh_tokens p ON p.project_id = c.project_id AND p.id = c.parent_id
+     WHERE p.used_at IS NULL OR p.session_id <> c.session_id`,
   'one idempotency key, one claim': `
     SELECT claim_id FROM claim_idempotency_keys GROUP BY project_id, claim_id HAVING count(*) > 1`,
 };
