@@ -1,6 +1,7 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { CorsOptionsDelegate } from '@nestjs/common/interfaces/external/cors-options.interface';
 import type { NextFunction, Request, Response } from 'express';
+import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type Server } from 'node:http';
 import type { Duplex } from 'node:stream';
@@ -18,6 +19,7 @@ const REQUEST_TIMEOUT_MS = 15_000;
 const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
 const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
+const OTHER_CHARSET = /charset\s*=\s*(?!"?utf-8)/i;
 const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
 
 type RequestWithId = Request & { id: string };
@@ -32,7 +34,7 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   app.use(stripVersion);
   app.use(refuseDuplicateHeaders);
   app.use(refuseUnreadableBody);
-  app.useBodyParser('json', { limit: BODY_LIMIT, inflate: false });
+  app.useBodyParser('json', { ...{ verify: assertUtf8 }, limit: BODY_LIMIT, inflate: false });
   app.use(explainBrokenJson);
   app.use(refuseHostileRequest);
   serveDocs(app);
@@ -89,12 +91,23 @@ function refuseDuplicateHeaders(request: Request, _response: Response, next: Nex
 function refuseUnreadableBody(request: Request, _response: Response, next: NextFunction): void {
   const { 'content-length': length = '0', 'transfer-encoding': encoding } = request.headers;
   const hasBody = encoding !== undefined || length !== '0';
-  next(hasBody && !request.is('application/json') ? new ApiError('UNSUPPORTED_MEDIA_TYPE') : undefined);
+  const isJson = request.is('application/json') && !OTHER_CHARSET.test(request.headers['content-type'] ?? '');
+  next(hasBody && !isJson ? new ApiError('UNSUPPORTED_MEDIA_TYPE') : undefined);
 }
 
+/** Broken bytes would be read as U+FFFD and stored as what nobody sent. */
+function assertUtf8(_request: unknown, _response: unknown, body: Buffer): void {
+  if (!isUtf8(body)) throw new Error('not UTF-8');
+}
+
+const BODY_FAULTS: Record<string, string> = {
+  'entity.parse.failed': 'must be a JSON object',
+  'entity.verify.failed': 'must be UTF-8',
+};
+
 function explainBrokenJson(error: unknown, _request: Request, _response: Response, next: NextFunction): void {
-  const unreadable = (error as { type?: unknown }).type === 'entity.parse.failed';
-  next(unreadable ? ApiError.invalidInput({ field: 'body', message: 'must be a JSON object' }) : error);
+  const message = BODY_FAULTS[(error as { type?: string }).type ?? ''];
+  next(message === undefined ? error : ApiError.invalidInput({ field: 'body', message }));
 }
 
 function refuseHostileRequest(request: Request, _response: Response, next: NextFunction): void {

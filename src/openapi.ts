@@ -35,7 +35,12 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
       SESSION_SCHEME,
     )
     .addBearerAuth(
-      { type: 'http', scheme: 'bearer', description: 'A server key, for admin routes.' },
+      {
+        type: 'http',
+        scheme: 'bearer',
+        bearerFormat: 'API key',
+        description: 'A server key, for admin routes.',
+      },
       SERVER_KEY_SCHEME,
     )
     .build();

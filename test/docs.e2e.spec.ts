@@ -24,7 +24,7 @@ it('"Use it from your app" does what it says', async () => {
   await tenant.code({ code: 'WELCOME', rewardReferee: { gems: 25 } });
   const email = `${randomUUID()}@example.com`;
   const [snippet = ''] = blocks('js');
-  const { mine, claim, error, balances, history, session } = await evaluate(
+  const { mine, claim, balances, history, session } = await evaluate(
     snippet,
     {
       BASE_URL: world.url,
@@ -33,9 +33,8 @@ it('"Use it from your app" does what it says', async () => {
       email,
       password: 'correct horse',
     },
-    ['mine', 'claim', 'error', 'balances', 'history', 'session'],
+    ['mine', 'claim', 'balances', 'history', 'session'],
   );
-  expect(error).toBeUndefined();
   expect(mine.code).toMatch(/^\w{8}$/);
   expect(claim.rewards).toEqual([{ currency_code: 'gems', amount: 25, granted: 25, status: 'granted' }]);
   expect(balances).toMatchObject([{ currency_code: 'gems', balance: 25 }]);
@@ -45,6 +44,23 @@ it('"Use it from your app" does what it says', async () => {
     .get('/client/users/me')
     .set({ 'x-api-key': tenant.clientKey, authorization: `Bearer ${session.session_token}` });
   expect(status).toBe(401);
+});
+
+it('"Use it from your app" keeps the session when a call fails', async () => {
+  const tenant = await world.tenant();
+  const [snippet = ''] = blocks('js');
+  const email = `${randomUUID()}@example.com`;
+  const given = {
+    BASE_URL: world.url,
+    CLIENT_KEY: tenant.clientKey,
+    typedByTheUser: 'unknown',
+    email,
+    password: 'correct horse',
+  };
+  await expect(evaluate(snippet, given, [])).rejects.toMatchObject({
+    code: 'INVALID_CODE',
+    request_id: expect.any(String),
+  });
 });
 
 it('"An app with its own users" does what it says', async () => {

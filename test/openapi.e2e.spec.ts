@@ -15,6 +15,8 @@ const KEY: ErrorCode[] = [
   'INVALID_API_KEY',
   'FORBIDDEN',
   'INVALID_INPUT',
+  'PAYLOAD_TOO_LARGE',
+  'UNSUPPORTED_MEDIA_TYPE',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
 ];
@@ -26,11 +28,12 @@ const SERVER: ErrorCode[] = [
     'FORBIDDEN',
     'PROJECT_FORBIDDEN',
     'INVALID_INPUT',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
     'INTERNAL_ERROR',
     'SERVICE_UNAVAILABLE',
   ],
 ] as ErrorCode[];
-const BODY: ErrorCode[] = ['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'];
 
 /** The contract's answers, route by route. */
 const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
@@ -42,7 +45,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     successes: ['201'],
     errors: [
       ...SESSION,
-      ...BODY,
+
       'SELF_REFERRAL',
       'ALREADY_CLAIMED',
       'MAX_USES_REACHED',
@@ -57,29 +60,29 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     successes: ['200'],
     errors: [...SESSION, 'FETCH_FAILED'],
   },
-  'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY, ...BODY] },
+  'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY] },
   'post /v1/client/auth/email/signup': {
     successes: ['201'],
-    errors: [...KEY, ...BODY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS'],
+    errors: [...KEY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS'],
   },
   'post /v1/client/auth/email/login': {
     successes: ['200'],
-    errors: [...KEY, ...BODY, 'INVALID_CREDENTIALS'],
+    errors: [...KEY, 'INVALID_CREDENTIALS'],
   },
-  'post /v1/client/auth/refresh': { successes: ['200'], errors: [...KEY, ...BODY, 'INVALID_TOKEN'] },
-  'post /v1/client/auth/logout': { successes: ['200'], errors: [...KEY, ...BODY] },
+  'post /v1/client/auth/refresh': { successes: ['200'], errors: [...KEY, 'INVALID_TOKEN'] },
+  'post /v1/client/auth/logout': { successes: ['200'], errors: [...KEY] },
   'post /v1/client/auth/social': {
     successes: ['200', '201'],
-    errors: [...KEY, ...BODY, 'UNSUPPORTED_PROVIDER', 'INVALID_TOKEN'],
+    errors: [...KEY, 'UNSUPPORTED_PROVIDER', 'INVALID_TOKEN'],
   },
   'post /v1/client/auth/link': {
     successes: ['200'],
-    errors: [...SESSION, ...BODY, 'UNSUPPORTED_PROVIDER', 'USER_EXISTS'],
+    errors: [...SESSION, 'UNSUPPORTED_PROVIDER', 'USER_EXISTS'],
   },
   'get /v1/client/users/me': { successes: ['200'], errors: SESSION },
-  'patch /v1/client/users/me': { successes: ['200'], errors: [...SESSION, ...BODY] },
+  'patch /v1/client/users/me': { successes: ['200'], errors: [...SESSION] },
   'get /v1/client/config': { successes: ['200'], errors: KEY },
-  'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: [...SERVER, ...BODY] },
+  'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: [...SERVER] },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };
@@ -124,7 +127,7 @@ it('has both credentials in the Authorize dialog, required together by every cli
   expect(document.components?.securitySchemes).toEqual({
     ApiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: expect.any(String) },
     Session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
-    ServerKey: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
+    ServerKey: { type: 'http', scheme: 'bearer', bearerFormat: 'API key', description: expect.any(String) },
   });
   const withoutSession = /^\/v1\/client\/(config|auth\/(?!link))/;
   for (const { path, operation } of operations()) {

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { IdentityTokensService } from '../src/users/identity-tokens.service';
-import { tally, useWorld, type Tenant } from './support/world';
+import { startWorld, tally, useWorld, type Tenant } from './support/world';
 
 /** The key server of an identity provider, and the provider's signature. */
 class Provider {
@@ -19,14 +19,15 @@ class Provider {
     return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/keys`;
   }
 
-  async token(sub: string, overrides: { iss?: string; aud?: string; exp?: string } = {}): Promise<string> {
-    return new SignJWT({})
+  async token(sub: unknown, overrides: { iss?: string; aud?: string; exp?: string } = {}): Promise<string> {
+    return new SignJWT({
+      sub: sub as string,
+      ...(overrides.exp !== '' && { exp: inSeconds(overrides.exp ?? '10 m') }),
+    })
       .setProtectedHeader({ alg: 'RS256', kid: 'one' })
-      .setSubject(sub)
       .setIssuer(overrides.iss ?? 'https://accounts.google.com')
       .setAudience(overrides.aud ?? 'our-app')
       .setIssuedAt()
-      .setExpirationTime(overrides.exp ?? '10 m')
       .sign((await this.keys).privateKey);
   }
 
@@ -41,6 +42,9 @@ class Provider {
   }
 }
 
+/** `10 m`, `-1 m`. */
+const inSeconds = (minutes: string) => Math.floor(Date.now() / 1000) + 60 * Number.parseInt(minutes, 10);
+
 const google = new Provider();
 afterAll(() => google.close());
 
@@ -54,11 +58,7 @@ beforeEach(async () => {
   tenant = await world.tenant();
 });
 
-const post = (path: string, body: object = {}, token?: string) =>
-  world.http
-    .post(`/v1/client/auth/${path}`)
-    .set({ 'x-api-key': tenant.clientKey, ...(token && { authorization: `Bearer ${token}` }) })
-    .send(body);
+const post = (path: string, body?: object, token?: string) => world.auth(tenant, path, body, token);
 const me = (token: string) =>
   world.http
     .get('/v1/client/users/me')
@@ -146,6 +146,31 @@ describe('Apple and Google', () => {
       async () => ({ provider: 'google', id_token: await google.token('x', { exp: '-1 m' }) }),
       '401 INVALID_TOKEN',
     ],
+    [
+      'a token that never expires',
+      async () => ({ provider: 'google', id_token: await google.token('x', { exp: '' }) }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'an empty subject',
+      async () => ({ provider: 'google', id_token: await google.token('') }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'a subject with NUL',
+      async () => ({ provider: 'google', id_token: await google.token('\u0000') }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'an endless subject',
+      async () => ({ provider: 'google', id_token: await google.token('x'.repeat(256)) }),
+      '401 INVALID_TOKEN',
+    ],
+    [
+      'a subject that is no text',
+      async () => ({ provider: 'google', id_token: await google.token({ a: 1 }) }),
+      '401 INVALID_TOKEN',
+    ],
     ['no token', () => ({ provider: 'google', id_token: 'x' }), '401 INVALID_TOKEN'],
     [
       'a provider that is not configured',
@@ -162,12 +187,51 @@ describe('Apple and Google', () => {
     expect(tally([await post('social', await body())])).toEqual({ [outcome]: 1 });
   });
 
+  it('keep a disabled user out', async () => {
+    const id_token = await google.token(randomUUID());
+    const { user } = (await post('social', { provider: 'google', id_token }).expect(201)).body.data;
+    await world.db.query(`UPDATE app_users SET disabled_at = now() WHERE id = $1`, [user.id]);
+    expect(tally([await post('social', { provider: 'google', id_token })])).toEqual({
+      '401 INVALID_TOKEN': 1,
+    });
+  });
+
+  it('give an anonymous user to one of three accounts that race for it, and the others users of their own', async () => {
+    for (let round = 0; round < 4; round += 1) {
+      const { session_token: token, user } = await anonymous();
+      const tokens = await Promise.all([1, 2, 3].map(() => google.token(randomUUID())));
+      const responses = await Promise.all(
+        tokens.map((id_token) => post('social', { provider: 'google', id_token }, token)),
+      );
+      expect(tally(responses)).toEqual({ '200': 1, '201': 2 });
+      expect(responses.filter(({ body }) => body.data.user.id === user.id)).toHaveLength(1);
+    }
+  });
+
   it('say 503 while the keys of the provider cannot be fetched', async () => {
     await world.app.get(IdentityTokensService).configure(tenant.id, 'apple', ['our-app']);
     const id_token = await google.token('x', { iss: 'https://appleid.apple.com' });
-    expect(tally([await post('social', { provider: 'apple', id_token })])).toEqual({
-      '503 SERVICE_UNAVAILABLE': 1,
-    });
+    const unavailable = { '503 SERVICE_UNAVAILABLE': 1 };
+    expect(tally([await post('social', { provider: 'apple', id_token })])).toEqual(unavailable);
+    for (const [status, keys] of [
+      [200, '{"nope":1}'],
+      [200, 'not JSON'],
+      [500, '{}'],
+    ] as const) {
+      const broken = createServer((_, response) => void response.writeHead(status).end(keys));
+      await new Promise<void>((resolve) => broken.listen(0, '127.0.0.1', resolve));
+      const url = `http://127.0.0.1:${(broken.address() as AddressInfo).port}/`;
+      const other = await startWorld((world.db.options as { url: string }).url, {
+        jwksUrls: { google: url, apple: url },
+      });
+      const response = await other.world.http
+        .post('/client/auth/social')
+        .set('x-api-key', tenant.clientKey)
+        .send({ provider: 'apple', id_token });
+      await other.close();
+      broken.close();
+      expect({ keys, ...tally([response]) }).toEqual({ keys, ...unavailable });
+    }
   });
 });
 
@@ -214,9 +278,12 @@ describe('users of another system', () => {
   it('stay out when they are disabled', async () => {
     await session(tenant.serverKey, { external_id: 'user-42' }).expect(201);
     await world.db.query(`UPDATE app_users SET disabled_at = now() WHERE project_id = $1`, [tenant.id]);
-    expect(tally([await session(tenant.serverKey, { external_id: 'user-42' })])).toEqual({
-      '401 INVALID_TOKEN': 1,
-    });
+    const renamed = await session(tenant.serverKey, { external_id: 'user-42', display_name: 'Renamed' });
+    expect(tally([renamed])).toEqual({ '401 INVALID_TOKEN': 1 });
+    const [row] = await world.db.query(`SELECT display_name FROM app_users WHERE project_id = $1`, [
+      tenant.id,
+    ]);
+    expect(row.display_name).not.toBe('Renamed');
   });
 
   it('are for the project of the key only', async () => {
@@ -231,13 +298,16 @@ describe('users of another system', () => {
         await session(token, { external_id: 'x' }),
         await session('', { external_id: 'x' }),
         await session(tenant.serverKey, { external_id: '' }),
+        await session(tenant.serverKey, { external_id: '❤️'.repeat(128) }),
+        await session(tenant.serverKey, { external_id: '  ' }),
       ]),
     ).toEqual({
       '403 PROJECT_FORBIDDEN': 3,
       '403 FORBIDDEN': 1,
       '401 INVALID_TOKEN': 1,
       '401 MISSING_SESSION': 1,
-      '400 INVALID_INPUT': 1,
+      '400 INVALID_INPUT': 3,
     });
+    await session(tenant.serverKey, { external_id: 'x' }, tenant.id.toUpperCase()).expect(201);
   });
 });

@@ -1,3 +1,4 @@
+import { childOf, generateRefreshToken } from '../src/auth/refresh-token';
 import { backoffMs } from '../src/common/backoff';
 import { refuseHostileInput } from '../src/common/hostile-input';
 import { loadConfig } from '../src/config';
@@ -174,6 +175,15 @@ describe('hostile input', () => {
     expect(() => refuseHostileInput({ 'a\ud800': 1 }, 'body')).toThrow();
     expect(() => refuseHostileInput(JSON.parse('{"a":{"__proto__":1}}'), 'body')).toThrow();
     expect(() => refuseHostileInput({ a: { b: ['💎', null, 1, true] } }, 'body')).not.toThrow();
+  });
+});
+
+describe('a refresh token', () => {
+  it('has one child, which cannot be foreseen without the secret', () => {
+    const token = generateRefreshToken();
+    expect(childOf(token, 'secret')).toBe(childOf(token, 'secret'));
+    expect(childOf(token, 'secret')).not.toBe(childOf(token, 'another'));
+    expect(childOf(token, 'secret')).not.toBe(childOf(generateRefreshToken(), 'secret'));
   });
 });
 

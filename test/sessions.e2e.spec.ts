@@ -9,11 +9,7 @@ beforeEach(async () => {
   tenant = await world.tenant();
 });
 
-const post = (path: string, body: object = {}, token?: string) =>
-  world.http
-    .post(`/v1/client/auth/${path}`)
-    .set({ 'x-api-key': tenant.clientKey, ...(token && { authorization: `Bearer ${token}` }) })
-    .send(body);
+const post = (path: string, body?: object, token?: string) => world.auth(tenant, path, body, token);
 const me = (token: string) =>
   world.http
     .get('/v1/client/users/me')
@@ -91,6 +87,8 @@ describe('anonymous users', () => {
     expect(await world.balance(again, 'gems')).toBe(5);
     expect(claimsOf(token).anon).toBe(true);
     expect(claimsOf(later.session_token)).toMatchObject({ anon: false, sub: user.id });
+    const renewed = (await post('refresh', { refresh_token: later.refresh_token }).expect(200)).body.data;
+    expect(claimsOf(renewed.session_token).anon).toBe(false);
   });
 
   it('can be taken over once: of two sign-ups at once one gets the user, the other a new one', async () => {
@@ -100,6 +98,48 @@ describe('anonymous users', () => {
     );
     expect(tally(responses)).toEqual({ '201': 4 });
     expect(responses.filter(({ body }) => body.data.user.id === user.id)).toHaveLength(1);
+  });
+
+  it('are taken over by the first of two sign-ups that wait for the same moment', async () => {
+    const { session_token: token, user } = await anonymous();
+    const other = world.db.createQueryRunner();
+    await other.startTransaction();
+    await other.query(`SELECT FROM app_users WHERE id = $1 FOR UPDATE`, [user.id]);
+    const logins = [credentials(), credentials()];
+    const signUps = logins.map((login) =>
+      post('email/signup', login, token).then((response) => response.body.data.user),
+    );
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await other.rollbackTransaction();
+    await other.release();
+    const users = await Promise.all(signUps);
+    expect(users.map(({ email }) => email)).toEqual(logins.map(({ email }) => email));
+    expect(users.filter(({ id }) => id === user.id)).toHaveLength(1);
+    const back = await Promise.all(logins.map((login) => post('email/login', login).expect(200)));
+    expect(back.map(({ body }) => body.data.user.id)).toEqual(users.map(({ id }) => id));
+  });
+
+  it('who sign up again because the answer was lost are signed in; with other credentials they are not', async () => {
+    const { session_token: token, user } = await anonymous();
+    const login = credentials();
+    const responses = await Promise.all(Array.from({ length: 3 }, () => post('email/signup', login, token)));
+    const again = await post('email/signup', login, token).expect(201);
+    expect(again.body.data.user.id).toBe(user.id);
+    expect(responses.some(({ status }) => status === 201)).toBe(true);
+    const wrong = await post('email/signup', { ...login, password: 'another horse' }, token);
+    expect(tally([wrong, await post('email/signup', login)])).toEqual({ '409 USER_EXISTS': 2 });
+  });
+
+  it('who were disabled meanwhile do not become somebody', async () => {
+    const { session_token: token, user } = await anonymous();
+    const other = world.db.createQueryRunner();
+    await other.startTransaction();
+    await other.query(`UPDATE app_users SET disabled_at = now() WHERE id = $1`, [user.id]);
+    const signUp = post('email/signup', credentials(), token).then((response) => response.body.data.user);
+    await new Promise((resolve) => setTimeout(resolve, 400));
+    await other.commitTransaction();
+    await other.release();
+    expect((await signUp).id).not.toBe(user.id);
   });
 
   const claimsOf = (token: string) =>
@@ -142,6 +182,7 @@ describe('e-mail and password', () => {
     ['a long password', { password: 'x'.repeat(201) }, '400 WEAK_PASSWORD'],
     ['no address', { email: 'ada' }, '400 INVALID_EMAIL'],
     ['a Unicode address', { email: 'ädä@example.com' }, '400 INVALID_EMAIL'],
+    ['an address with a look-alike', { email: 'a@example.com\uFE0F' }, '400 INVALID_EMAIL'],
     ['an address with a header', { email: 'a@b.co\r\nBcc: x@y.z' }, '400 INVALID_EMAIL'],
     ['no string', { email: 5 }, '400 INVALID_INPUT'],
     ['an endless password', { password: 'x'.repeat(1001) }, '400 INVALID_INPUT'],
@@ -197,6 +238,12 @@ describe('refresh tokens', () => {
     const { body } = await post('refresh', { refresh_token: first.refresh_token }).expect(200);
     expect(body.data.user.id).toBe(first.user.id);
     expect(body.data.refresh_token).not.toBe(first.refresh_token);
+    expect(Date.parse(body.data.user.last_seen_at)).toBeGreaterThan(Date.parse(first.user.last_seen_at));
+    const [{ days }] = await world.db.query(
+      `SELECT round(extract(epoch FROM min(expires_at) - now()) / 86400)::int AS days FROM refresh_tokens WHERE project_id = $1`,
+      [tenant.id],
+    );
+    expect(days).toBe(90);
     expect(new Date(body.data.expires_at).getTime() / 1000).toBeCloseTo(
       Date.now() / 1000 + 30 * 24 * 3600,
       -2,
@@ -304,68 +351,5 @@ describe('logout', () => {
 
   it('with an unknown token is no error', async () => {
     await post('logout', { refresh_token: 'unknown' }).expect(200);
-  });
-});
-
-describe('the profile', () => {
-  it('changes where it is told to, and nowhere else', async () => {
-    const { session_token: token, user } = await anonymous();
-    const patch = (body: object) =>
-      world.http
-        .patch('/v1/client/users/me')
-        .set({ 'x-api-key': tenant.clientKey, authorization: `Bearer ${token}` })
-        .send(body);
-    const full = {
-      display_name: 'Ada',
-      avatar_url: 'https://example.com/a.png',
-      properties: { level: 7, tags: ['a'] },
-      timezone: 'Europe/Paris',
-    };
-    expect((await patch(full).expect(200)).body.data).toMatchObject({ id: user.id, ...full });
-    expect((await patch({ timezone: null, avatar_url: null }).expect(200)).body.data).toMatchObject({
-      ...full,
-      timezone: null,
-      avatar_url: null,
-    });
-    expect((await patch({}).expect(200)).body.data).toMatchObject({
-      display_name: 'Ada',
-      properties: full.properties,
-    });
-    for (const [field, wrong] of Object.entries({
-      display_name: ['', null, 'x'.repeat(101), 5, 'a\u0000'],
-      avatar_url: ['javascript:alert(1)', 'x', 5, `https://e.co/${'x'.repeat(2048)}`],
-      properties: [null, [], 'x', { a: '\u0000' }],
-      timezone: ['Mars/Olympus', '', 5],
-      email: ['x@example.com'],
-      id: [randomUUID()],
-    })) {
-      for (const value of wrong) {
-        expect({ field, value, ...tally([await patch({ [field]: value })]) }).toEqual({
-          field,
-          value,
-          '400 INVALID_INPUT': 1,
-        });
-      }
-    }
-    expect((await me(token)).body.data).toMatchObject({
-      display_name: 'Ada',
-      properties: full.properties,
-      timezone: null,
-    });
-  });
-});
-
-describe('the configuration', () => {
-  it('has an ETag, and is not sent again to those who know it', async () => {
-    const read = (headers: object = {}) =>
-      world.http.get('/v1/client/config').set({ 'x-api-key': tenant.clientKey, ...headers });
-    const first = await read().expect(200);
-    expect(first.body).toEqual({ data: {} });
-    const { etag } = first.headers;
-    expect(etag).toMatch(/^"[\w-]+"$/);
-    const known = await read({ 'if-none-match': `"x", W/${etag}` }).expect(304);
-    expect(known.text).toBe('');
-    expect(known.headers.etag).toBe(etag);
-    await read({ 'if-none-match': '"x"', authorization: 'Bearer stale' }).expect(200);
   });
 });

@@ -279,6 +279,7 @@ describe('what cannot work ends with one line and exit code 1', () => {
       'ALTER TABLE balances DISABLE TRIGGER balances_within_max_balance',
       'balances_within_max_balance',
     ],
+    ['an index that is gone', 'DROP INDEX refresh_tokens_one_live', 'refresh_tokens_one_live'],
     [
       'a guard that is gone',
       'ALTER TABLE referral_claims DROP CONSTRAINT referral_claims_once_per_user',

@@ -287,6 +287,14 @@ export type GetConfigErrors = {
      */
     403: ErrorDto;
     /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -699,6 +707,14 @@ export type GetMeErrors = {
      */
     403: ErrorDto;
     /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -846,6 +862,14 @@ export type GetBalancesErrors = {
      */
     403: ErrorDto;
     /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -902,6 +926,14 @@ export type GetTransactionsErrors = {
      */
     403: ErrorDto;
     /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
      * `FETCH_FAILED`: The transactions could not be read. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -947,6 +979,14 @@ export type GetMyCodeErrors = {
      * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
      */
     403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
     /**
      * `RETRY_EXHAUSTED`: No free referral code was found in 5 tries. Try again.<br>`CREATE_FAILED`: The referral code could not be made. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */

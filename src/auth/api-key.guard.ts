@@ -40,7 +40,8 @@ export class ApiKeyGuard implements CanActivate {
     const identity = await this.apiKeys.identify(key);
     if (identity === undefined) throw new ApiError('INVALID_TOKEN', { message: SEND_SERVER_KEY });
     if (identity.keyType !== 'server') throw new ApiError('FORBIDDEN', { message: SEND_SERVER_KEY });
-    if (identity.projectId !== request.params.projectId) throw new ApiError('PROJECT_FORBIDDEN');
+    if (identity.projectId !== request.params.projectId?.toLowerCase())
+      throw new ApiError('PROJECT_FORBIDDEN');
     return identity.projectId;
   }
 }

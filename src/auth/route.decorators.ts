@@ -9,12 +9,12 @@ export const API_KEY_SCHEME = 'ApiKey';
 export const SESSION_SCHEME = 'Session';
 export const SERVER_KEY_SCHEME = 'ServerKey';
 
-/** How a body is refused, beside INVALID_INPUT. */
-export const BODY_ERRORS = ['PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const;
-
 const KEY_ERRORS = ['MISSING_API_KEY', 'INVALID_API_KEY', 'FORBIDDEN'] as const;
-/** INVALID_INPUT: a header that comes twice or a NUL in the query is refused everywhere. */
-const ANY_ROUTE = ['INVALID_INPUT', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'] as const;
+/** Refused or failed before the route is asked: a header that comes twice, a body that a GET has no use for. */
+const ANY_ROUTE = [
+  ...(['INVALID_INPUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const),
+  ...(['INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'] as const),
+];
 
 /** A client route: documents its two credentials and the codes it can answer with. The guards themselves are global. */
 export const ClientRoute = (...codes: ErrorCode[]) =>

@@ -1,6 +1,7 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsOptional, IsString, MaxLength, MinLength } from 'class-validator';
+import { IsOptional } from 'class-validator';
 import { PageQuery } from '../common/page';
+import { Text } from '../common/text.decorator';
 
 const CODE_MAX_LENGTH = 32;
 const amount = { type: 'integer', minimum: 0, maximum: Number.MAX_SAFE_INTEGER } as const;
@@ -84,9 +85,7 @@ export class TransactionsQuery extends PageQuery {
     maxLength: CODE_MAX_LENGTH,
     example: 'gems',
   })
-  @MaxLength(CODE_MAX_LENGTH)
-  @MinLength(1)
-  @IsString()
+  @Text({ min: 1, max: CODE_MAX_LENGTH })
   @IsOptional()
   currency_code?: string;
 }

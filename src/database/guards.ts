@@ -1,13 +1,14 @@
 import { Client } from 'pg';
 import { StartupError } from '../common/startup-error';
 
-/** The triggers and constraints that the promises of `docs/architecture.md` rest on. */
+/** The triggers, constraints and unique indexes that the promises of `docs/architecture.md` rest on. */
 const TRIGGERS = [
   'currency_transactions_append_only',
   'referral_claims_append_only',
   'balances_within_max_balance',
   'currencies_max_balance_covers_balances',
 ];
+const UNIQUE_INDEXES = ['refresh_tokens_one_live'];
 const CONSTRAINTS = [
   'balances_balance_range',
   'claim_idempotency_keys_claim_unique',
@@ -43,11 +44,12 @@ export async function assertGuards(databaseUrl: string): Promise<void> {
   await client.connect();
   try {
     const { rows } = await client.query<{ name: string }>(
-      `SELECT name FROM unnest($1::text[] || $2::text[]) AS name
+      `SELECT name FROM unnest($1::text[] || $2::text[] || $3::text[]) AS name
        EXCEPT SELECT tgname FROM pg_trigger WHERE tgenabled IN ('O', 'A')
        EXCEPT SELECT conname FROM pg_constraint WHERE convalidated AND connamespace = current_schema()::regnamespace
+       EXCEPT SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE i.indisunique AND i.indisvalid
        ORDER BY 1`,
-      [TRIGGERS, CONSTRAINTS],
+      [TRIGGERS, CONSTRAINTS, UNIQUE_INDEXES],
     );
     if (rows.length === 0) return;
     throw new StartupError(

@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Headers, Post } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller } from '../auth/authenticated-request';
-import { BODY_ERRORS, ClientRoute } from '../auth/route.decorators';
+import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
 import { ApiError } from '../common/api-error';
@@ -36,7 +36,6 @@ export class ReferralsController {
 
   @Post('claim')
   @ClientRoute(
-    ...BODY_ERRORS,
     'INVALID_CODE',
     'SELF_REFERRAL',
     'ALREADY_CLAIMED',

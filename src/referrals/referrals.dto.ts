@@ -1,5 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import { IsString, MaxLength, MinLength } from 'class-validator';
+import {} from 'class-validator';
+import { Text } from '../common/text.decorator';
 import type { RewardJson } from '../rewards/reward';
 import type { ReferralCode } from './referral-code.entity';
 
@@ -54,9 +55,7 @@ export class ClaimRequestDto {
     example: EXAMPLE_CODE,
     description: 'As the user typed it: case, spaces and hyphens do not matter.',
   })
-  @MaxLength(64)
-  @MinLength(1)
-  @IsString()
+  @Text({ min: 1, max: 64 })
   code: string;
 }
 

@@ -1,7 +1,7 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller, CurrentProject, MaybeCaller } from '../auth/authenticated-request';
-import { BODY_ERRORS, ClientRoute, KeyOnlyRoute } from '../auth/route.decorators';
+import { ClientRoute, KeyOnlyRoute } from '../auth/route.decorators';
 import { SessionsService, type Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
 import { Reply } from '../common/reply';
@@ -26,7 +26,7 @@ export class ClientAuthController {
   ) {}
 
   @Post('anonymous')
-  @KeyOnlyRoute(...BODY_ERRORS)
+  @KeyOnlyRoute()
   @ApiOperation({
     summary: 'Begin without signing up',
     description: 'A new user with a session. Sign up later to keep it.',
@@ -42,7 +42,7 @@ export class ClientAuthController {
   }
 
   @Post('email/signup')
-  @KeyOnlyRoute(...BODY_ERRORS, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS')
+  @KeyOnlyRoute('INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS')
   @ApiOperation({
     summary: 'Sign up with e-mail and password',
     description:
@@ -59,7 +59,7 @@ export class ClientAuthController {
 
   @Post('email/login')
   @HttpCode(200)
-  @KeyOnlyRoute(...BODY_ERRORS, 'INVALID_CREDENTIALS')
+  @KeyOnlyRoute('INVALID_CREDENTIALS')
   @ApiOperation({ summary: 'Log in with e-mail and password' })
   @ApiData(SessionDto, { status: 200, description: 'The session.' })
   async logIn(@CurrentProject() projectId: string, @Body() credentials: CredentialsDto): Promise<SessionDto> {
@@ -68,7 +68,7 @@ export class ClientAuthController {
 
   @Post('refresh')
   @HttpCode(200)
-  @KeyOnlyRoute(...BODY_ERRORS, 'INVALID_TOKEN')
+  @KeyOnlyRoute('INVALID_TOKEN')
   @ApiOperation({
     summary: 'Exchange a refresh token',
     description:
@@ -84,7 +84,7 @@ export class ClientAuthController {
 
   @Post('logout')
   @HttpCode(200)
-  @KeyOnlyRoute(...BODY_ERRORS)
+  @KeyOnlyRoute()
   @ApiOperation({ summary: 'End a session', description: 'Also when it is over already.' })
   @ApiData(LoggedOutDto, { status: 200, description: 'The session is over.' })
   async logOut(
@@ -96,7 +96,7 @@ export class ClientAuthController {
   }
 
   @Post('social')
-  @KeyOnlyRoute(...BODY_ERRORS, 'UNSUPPORTED_PROVIDER', 'INVALID_TOKEN')
+  @KeyOnlyRoute('UNSUPPORTED_PROVIDER', 'INVALID_TOKEN')
   @ApiOperation({
     summary: 'Sign in with Apple or Google',
     description:
@@ -115,7 +115,7 @@ export class ClientAuthController {
 
   @Post('link')
   @HttpCode(200)
-  @ClientRoute(...BODY_ERRORS, 'UNSUPPORTED_PROVIDER', 'USER_EXISTS')
+  @ClientRoute('UNSUPPORTED_PROVIDER', 'USER_EXISTS')
   @ApiOperation({ summary: 'Add an Apple or Google account to the caller' })
   @ApiData(SessionDto, { status: 200, description: 'A new session of the same user.' })
   async linkProvider(

@@ -8,11 +8,20 @@ import { CONFIG, type Config } from '../config';
 export const PROVIDERS = ['apple', 'google'] as const;
 export type Provider = (typeof PROVIDERS)[number];
 
+/** A user's account at a provider. */
+export interface ProviderAccount {
+  provider: Provider;
+  /** The provider's `sub`. */
+  providerId: string;
+}
+
 const ISSUERS: Record<Provider, string[]> = {
   apple: ['https://appleid.apple.com'],
   google: ['https://accounts.google.com', 'accounts.google.com'],
 };
 const JWKS_TIMEOUT_MS = 3_000;
+/** No answer in time, an answer that is no key set, and (`GENERIC`) another status than 200. */
+const KEY_SERVER_FAULTS = ['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC'];
 
 /** Identity tokens of Apple and Google: checked against the provider's keys and the project's audiences. */
 @Injectable()
@@ -45,11 +54,7 @@ export class IdentityTokensService {
    * @throws ApiError UNSUPPORTED_PROVIDER when the project has no audience for it, INVALID_TOKEN, and
    *   SERVICE_UNAVAILABLE when the provider's keys cannot be fetched
    */
-  async verify(
-    projectId: string,
-    provider: string,
-    token: string,
-  ): Promise<{ provider: Provider; providerId: string }> {
+  async verify(projectId: string, provider: string, token: string): Promise<ProviderAccount> {
     const known = PROVIDERS.find((name) => name === provider);
     const audiences = known && (await this.audiences(projectId, known));
     if (known === undefined || audiences === undefined) throw new ApiError('UNSUPPORTED_PROVIDER');
@@ -60,12 +65,13 @@ export class IdentityTokensService {
         algorithms: ['RS256', 'ES256'],
         requiredClaims: ['sub', 'exp', 'iat'],
       });
-      return { provider: known, providerId: payload.sub ?? '' };
+      if (!isProviderId(payload.sub))
+        throw new errors.JWTClaimValidationFailed('unusable "sub"', payload, 'sub');
+      return { provider: known, providerId: payload.sub };
     } catch (error) {
-      const isTokensFault = error instanceof errors.JOSEError && !(error instanceof errors.JWKSTimeout);
-      // jose reports an answer other than 200 from the key server as a plain JOSEError
-      if (isTokensFault && error.code !== 'ERR_JOSE_GENERIC')
-        throw new ApiError('INVALID_TOKEN', { cause: error });
+      // what is wrong with the key server is no fault of the token, and worth a retry
+      const isTokensFault = error instanceof errors.JOSEError && !KEY_SERVER_FAULTS.includes(error.code);
+      if (isTokensFault) throw new ApiError('INVALID_TOKEN', { cause: error });
       throw new ApiError('SERVICE_UNAVAILABLE', { cause: error, retryAfterS: 1 });
     }
   }
@@ -77,4 +83,14 @@ export class IdentityTokensService {
     );
     return row?.audiences;
   }
+}
+
+function isProviderId(sub: unknown): sub is string {
+  return (
+    typeof sub === 'string' &&
+    sub.length >= 1 &&
+    sub.length <= 255 &&
+    sub.isWellFormed() &&
+    !sub.includes('\u0000')
+  );
 }

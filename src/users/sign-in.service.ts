@@ -2,13 +2,13 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { isEmail } from 'class-validator';
 import { randomInt } from 'node:crypto';
-import { IsNull, type DataSource } from 'typeorm';
+import { IsNull, type DataSource, type EntityManager } from 'typeorm';
 import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { violatedUnique } from '../common/database-error';
 import { inTransaction } from '../common/transaction';
 import { AppUser } from './app-user.entity';
-import { IdentityTokensService, type Provider } from './identity-tokens.service';
+import { IdentityTokensService, type ProviderAccount } from './identity-tokens.service';
 import { hashPassword, PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, verifyPassword } from './passwords';
 import { isAnonymous, UsersService, type Profile, type UserIdentity } from './users.service';
 
@@ -45,16 +45,19 @@ export class SignInService {
   }
 
   /**
-   * Signs up with e-mail and password. An anonymous caller becomes that user: same id, same code, same balances.
+   * Signs up with e-mail and password. An anonymous caller becomes that user: same id, same code, same balances; one
+   * whose answer was lost, and who asks again, is signed in.
    *
    * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, USER_EXISTS
    */
   async signUp(projectId: string, credentials: Credentials, caller?: Caller): Promise<SignedIn> {
     const email = normalizeEmail(credentials.email);
     if (!isAcceptable(credentials.password)) throw new ApiError('WEAK_PASSWORD');
+    if (caller && (await this.isSignedUpAs(caller, email, credentials.password)))
+      return this.known(projectId, caller.userId);
     const passwordHash = await hashPassword(credentials.password);
     const upgraded = caller && (await this.upgrade(caller, { email, passwordHash }));
-    if (upgraded) return this.open(await this.users.get(projectId, caller.userId), false);
+    if (upgraded) return this.known(projectId, caller.userId);
     return this.open(await this.users.create(projectId, { email, passwordHash }), true);
   }
 
@@ -90,13 +93,10 @@ export class SignInService {
     if (known) return this.open(await this.activeUser(projectId, known), false);
     try {
       const user = caller && (await this.anonymousUser(caller));
-      if (user) {
-        await this.attach(projectId, user.id, account);
-        return await this.open(user, false);
-      }
-      const created = await inTransaction(this.dataSource, async ({ manager }) => {
-        const made = await this.users.create(projectId, {}, manager);
-        await manager.query(INSERT_IDENTITY, [projectId, account.provider, account.providerId, made.id]);
+      if (user && (await this.attach(projectId, user.id, account))) return await this.open(user, false);
+      const created = await inTransaction(this.dataSource, async (queryRunner) => {
+        const made = await this.users.create(projectId, {}, queryRunner.manager);
+        await insertIdentity(queryRunner.manager, made, account);
         return made;
       });
       return await this.open(created, true);
@@ -117,14 +117,9 @@ export class SignInService {
   async link(caller: Caller, provider: string, token: string): Promise<SignedIn> {
     const { projectId, userId } = caller;
     const account = await this.identityTokens.verify(projectId, provider, token);
-    if ((await this.ownerOf(projectId, account)) !== userId) {
-      try {
-        await this.attach(projectId, userId, account);
-      } catch (error) {
-        throw violatedUnique(error) ? new ApiError('USER_EXISTS', { cause: error }) : error;
-      }
-    }
-    return this.open(await this.users.get(projectId, userId), false);
+    const isOurs = (await this.ownerOf(projectId, account)) === userId;
+    if (!isOurs && !(await this.attach(projectId, userId, account))) throw new ApiError('USER_EXISTS');
+    return this.known(projectId, userId);
   }
 
   /** A session for a user of the app's own user system, made when unknown. @throws ApiError INVALID_TOKEN if disabled */
@@ -156,13 +151,23 @@ export class SignInService {
     try {
       const { affected } = await this.dataSource.manager.update(
         AppUser,
-        { projectId, id: userId, email: IsNull() },
+        { projectId, id: userId, email: IsNull(), disabledAt: IsNull() },
         { ...values, updatedAt: () => 'clock_timestamp()' },
       );
       return affected === 1;
     } catch (error) {
       throw violatedUnique(error) ? new ApiError('USER_EXISTS', { cause: error }) : error;
     }
+  }
+
+  /** The retry of a sign-up that had worked: the caller is that user by now. */
+  private async isSignedUpAs(
+    { projectId, userId }: Caller,
+    email: string,
+    password: string,
+  ): Promise<boolean> {
+    const user = await this.users.get(projectId, userId);
+    return user.email === email && (await verifyPassword(password, user.passwordHash));
   }
 
   private async anonymousUser({ projectId, userId }: Caller): Promise<AppUser | undefined> {
@@ -176,10 +181,7 @@ export class SignInService {
     return user;
   }
 
-  private async ownerOf(
-    projectId: string,
-    account: { provider: Provider; providerId: string },
-  ): Promise<string | undefined> {
+  private async ownerOf(projectId: string, account: ProviderAccount): Promise<string | undefined> {
     const [row] = await this.dataSource.query<{ user_id: string }[]>(
       `SELECT user_id FROM user_identities WHERE project_id = $1 AND provider = $2 AND provider_id = $3`,
       [projectId, account.provider, account.providerId],
@@ -187,21 +189,34 @@ export class SignInService {
     return row?.user_id;
   }
 
-  private async attach(
-    projectId: string,
-    userId: string,
-    account: { provider: Provider; providerId: string },
-  ) {
-    await this.dataSource.query(INSERT_IDENTITY, [projectId, account.provider, account.providerId, userId]);
+  /** Whether the account is the user's now: not if it is somebody else's, or the user has another of this provider. */
+  private async attach(projectId: string, userId: string, account: ProviderAccount): Promise<boolean> {
+    try {
+      await insertIdentity(this.dataSource.manager, { projectId, id: userId }, account);
+      return true;
+    } catch (error) {
+      if (violatedUnique(error) === undefined) throw error;
+      return (await this.ownerOf(projectId, account)) === userId;
+    }
   }
 }
 
-const INSERT_IDENTITY = `INSERT INTO user_identities (project_id, provider, provider_id, user_id) VALUES ($1, $2, $3, $4)`;
+async function insertIdentity(
+  manager: EntityManager,
+  user: { projectId: string; id: string },
+  { provider, providerId }: ProviderAccount,
+): Promise<void> {
+  await manager.query(
+    `INSERT INTO user_identities (project_id, provider, provider_id, user_id) VALUES ($1, $2, $3, $4)`,
+    [user.projectId, provider, providerId, user.id],
+  );
+}
 
 /** @throws ApiError INVALID_EMAIL */
 function normalizeEmail(text: string): string {
   const email = text.trim().toLowerCase();
-  if (!isEmail(email, { allow_utf8_local_part: false })) throw new ApiError('INVALID_EMAIL');
+  const isAscii = /^[\x21-\x7e]+$/.test(email);
+  if (!isAscii || !isEmail(email)) throw new ApiError('INVALID_EMAIL');
   return email;
 }
 

@@ -1,6 +1,6 @@
 import { Body, Controller, Param, Post } from '@nestjs/common';
 import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { BODY_ERRORS, ServerRoute } from '../auth/route.decorators';
+import { ServerRoute } from '../auth/route.decorators';
 import { ApiData } from '../common/api-docs';
 import { SignInService } from './sign-in.service';
 import { ExternalUserDto, SessionDto, toProfile, toSessionDto } from './users.dto';
@@ -11,7 +11,7 @@ export class UsersAdminController {
   constructor(private readonly signIn: SignInService) {}
 
   @Post('session')
-  @ServerRoute(...BODY_ERRORS)
+  @ServerRoute()
   @ApiOperation({
     summary: 'A session for a user of your own system',
     description:

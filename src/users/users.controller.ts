@@ -1,7 +1,7 @@
 import { Body, Controller, Get, Patch } from '@nestjs/common';
 import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { CurrentCaller } from '../auth/authenticated-request';
-import { BODY_ERRORS, ClientRoute } from '../auth/route.decorators';
+import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
 import { ProfileDto, toProfile, toUserDto, UserDto } from './users.dto';
@@ -21,7 +21,7 @@ export class UsersController {
   }
 
   @Patch('me')
-  @ClientRoute(...BODY_ERRORS)
+  @ClientRoute()
   @ApiOperation({ summary: "Change the caller's profile", description: 'What is left out stays as it is.' })
   @ApiData(UserDto, { status: 200, description: 'The profile after the change.' })
   async updateMe(

@@ -1,16 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import {
-  IsIn,
-  IsNotEmpty,
-  IsObject,
-  IsOptional,
-  IsString,
-  IsTimeZone,
-  IsUrl,
-  MaxLength,
-  MinLength,
-  ValidateIf,
-} from 'class-validator';
+import { IsIn, IsObject, IsOptional, IsTimeZone, IsUrl, ValidateIf } from 'class-validator';
+import { Text, Visible } from '../common/text.decorator';
 import type { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
 import type { UserIdentity } from './users.service';
@@ -94,28 +84,23 @@ export class EmptyDto {}
 
 export class CredentialsDto {
   @ApiProperty({ ...text, format: 'email', maxLength: 254, example: 'ada@example.com' })
-  @MaxLength(254)
-  @IsString()
+  @Text({ max: 254 })
   email: string;
 
   @ApiProperty({ ...text, format: 'password', description: '8 to 200 characters.', example: 'correct horse' })
-  @MaxLength(1000)
-  @IsString()
+  @Text({ max: 1000 })
   password: string;
 }
 
 export class RefreshDto {
   @ApiProperty({ ...text, maxLength: 200, example: 'amb_rt_0123456789abcdefghijklmnopqrstuvwxyzABCDEFG' })
-  @MaxLength(200)
-  @IsNotEmpty()
-  @IsString()
+  @Text({ min: 1, max: 200 })
   refresh_token: string;
 }
 
 export class IdentityTokenDto {
   @ApiProperty({ ...text, enum: ['apple', 'google'], maxLength: 32 })
-  @MaxLength(32)
-  @IsString()
+  @Text({ max: 32 })
   provider: string;
 
   @ApiProperty({
@@ -124,17 +109,14 @@ export class IdentityTokenDto {
     description: 'The identity token (a JWT) that the provider gave the app.',
     example: JWT,
   })
-  @MaxLength(8192)
-  @IsNotEmpty()
-  @IsString()
+  @Text({ min: 1, max: 8192 })
   id_token: string;
 }
 
 export class ProfileDto {
   @ApiPropertyOptional({ ...text, minLength: 1, maxLength: 100, example: 'Ada' })
-  @MaxLength(100)
-  @MinLength(1)
-  @IsString()
+  @Visible()
+  @Text({ min: 1, max: 100 })
   @ValidateIf(notNull)
   display_name?: string;
 
@@ -145,7 +127,7 @@ export class ProfileDto {
     maxLength: 2048,
     example: 'https://example.com/ada.png',
   })
-  @MaxLength(2048)
+  @Text({ max: 2048 })
   @IsUrl({ protocols: ['https', 'http'], require_protocol: true, require_tld: false })
   @IsOptional()
   avatar_url?: string | null;
@@ -162,16 +144,15 @@ export class ProfileDto {
 
   @ApiPropertyOptional({ ...text, nullable: true, description: 'An IANA name.', example: 'Europe/Paris' })
   @IsTimeZone()
-  @MaxLength(64)
+  @Text({ max: 64 })
   @IsOptional()
   timezone?: string | null;
 }
 
 export class ExternalUserDto extends ProfileDto {
   @ApiProperty({ ...text, minLength: 1, maxLength: 255, example: 'user-42' })
-  @MaxLength(255)
-  @MinLength(1)
-  @IsString()
+  @Visible()
+  @Text({ min: 1, max: 255 })
   external_id: string;
 }
 

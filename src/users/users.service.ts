@@ -60,14 +60,14 @@ export class UsersService {
     profile: Profile,
   ): Promise<{ user: AppUser; created: boolean }> {
     const existing = await this.findByExternalId(projectId, externalId);
-    if (existing) return { user: await this.update(projectId, existing.id, profile), created: false };
+    if (existing) return { user: await this.updateActive(existing, profile), created: false };
     try {
       return { user: await this.create(projectId, { ...profile, externalId }), created: true };
     } catch (error) {
       // somebody else's request for the same user may have won
       const winner = error instanceof ApiError && (await this.findByExternalId(projectId, externalId));
       if (!winner) throw error;
-      return { user: await this.update(projectId, winner.id, profile), created: false };
+      return { user: await this.updateActive(winner, profile), created: false };
     }
   }
 
@@ -112,6 +112,11 @@ export class UsersService {
    */
   async lock(projectId: string, id: string, manager: EntityManager): Promise<void> {
     await manager.findOne(AppUser, { where: { projectId, id }, lock: { mode: 'for_no_key_update' } });
+  }
+
+  /** A disabled user will be refused: nothing of theirs changes. */
+  private async updateActive(user: AppUser, profile: Profile): Promise<AppUser> {
+    return user.disabledAt === null ? this.update(user.projectId, user.id, profile) : user;
   }
 
   private findByExternalId(projectId: string, externalId: string): Promise<AppUser | null> {

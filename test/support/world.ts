@@ -98,6 +98,14 @@ export class World {
     return this.http.post('/v1/client/referrals/claim').set(player.headers).set(headers).send({ code });
   }
 
+  /** One of the `/client/auth/…` routes, with a session along if one is given. */
+  auth(tenant: Tenant, path: string, body: object = {}, token?: string) {
+    return this.http
+      .post(`/v1/client/auth/${path}`)
+      .set({ 'x-api-key': tenant.clientKey, ...(token && { authorization: `Bearer ${token}` }) })
+      .send(body);
+  }
+
   async balance(player: Player, currencyCode: string): Promise<number> {
     const { body } = await this.http.get('/v1/client/currencies').set(player.headers).expect(200);
     return body.data.find((row: { currency_code: string }) => row.currency_code === currencyCode).balance;
