@@ -1,6 +1,6 @@
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { CorsOptionsDelegate } from '@nestjs/common/interfaces/external/cors-options.interface';
-import type { NextFunction, Request, Response } from 'express';
+import type { Express, NextFunction, Request, Response } from 'express';
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
 import { STATUS_CODES, type Server } from 'node:http';
@@ -8,6 +8,7 @@ import type { Duplex } from 'node:stream';
 import { ApiError, errorBody } from './common/api-error';
 import type { ErrorCode } from './common/error-catalogue';
 import { refuseHostileInput } from './common/hostile-input';
+import { StartupError } from './common/startup-error';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 import type { Config } from './config';
 import { serveDocs } from './openapi';
@@ -28,6 +29,7 @@ type RequestWithId = Request & { id: string };
 export function configureApp(app: NestExpressApplication, config: Config): void {
   app.disable('x-powered-by');
   app.disable('etag');
+  trustProxies(app, config);
   app.use(identifyRequest);
   app.enableCors(corsOf(config));
   app.use(refuseBareOptions);
@@ -39,6 +41,19 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   app.use(refuseHostileRequest);
   serveDocs(app);
   limitConnections(app.getHttpServer());
+}
+
+/** @throws StartupError when `TRUST_PROXY` is neither a number nor addresses */
+function trustProxies(app: NestExpressApplication, { trustProxy }: Config): void {
+  try {
+    // not through Nest, which logs what it throws
+    const express = app.getHttpAdapter().getInstance();
+    if (trustProxy !== undefined) express.set('trust proxy', trustProxy);
+  } catch (error) {
+    throw new StartupError(
+      `TRUST_PROXY is not valid: ${(error as Error).message}. Give the number of proxies in front, or their addresses.`,
+    );
+  }
 }
 
 function identifyRequest(request: Request, response: Response, next: NextFunction): void {

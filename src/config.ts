@@ -35,6 +35,9 @@ const Environment = z.object({
   REFRESH_TTL_DAYS: wholeNumber(1, 3650, 90),
   GOOGLE_JWKS_URL: z.url().default('https://www.googleapis.com/oauth2/v3/certs'),
   APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
+  GUESSES_PER_USER: wholeNumber(1, 1_000_000, 10),
+  GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000, 100),
+  TRUST_PROXY: z.string().optional(),
   CORS_ORIGINS: z.string().default('*'),
 });
 
@@ -58,6 +61,11 @@ export interface Config extends DatabaseConfig {
   readonly refreshTtlS: number;
   /** Where the keys of the identity providers are fetched from. */
   readonly jwksUrls: { readonly apple: string; readonly google: string };
+  /** Wrong codes or passwords that one user, or one network address, may try a minute. */
+  readonly guessesPerUser: number;
+  readonly guessesPerAddress: number;
+  /** How many proxies in front are trusted, or which addresses; undefined for none. */
+  readonly trustProxy: number | string | undefined;
   /** `*`, or the origins that browsers may call the client plane from. */
   readonly corsOrigins: '*' | string[];
   /** An empty embedded database outside production gets a demo project. */
@@ -88,6 +96,9 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     sessionTtlS: values.SESSION_TTL_DAYS * DAY_S,
     refreshTtlS: values.REFRESH_TTL_DAYS * DAY_S,
     jwksUrls: { apple: values.APPLE_JWKS_URL, google: values.GOOGLE_JWKS_URL },
+    guessesPerUser: values.GUESSES_PER_USER,
+    guessesPerAddress: values.GUESSES_PER_ADDRESS,
+    trustProxy: /^\d+$/.test(values.TRUST_PROXY ?? '') ? Number(values.TRUST_PROXY) : values.TRUST_PROXY,
     corsOrigins:
       values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
     seedDemo: local,

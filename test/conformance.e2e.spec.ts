@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { request, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateApiKey } from '../src/auth/api-key';
@@ -223,6 +224,24 @@ describe('the generated client', () => {
   });
 });
 
+/** As `fetch`, which would add a User-Agent of its own. */
+function send(
+  method: string,
+  url: string,
+  { headers, body }: { headers: Record<string, string>; body?: string },
+): Promise<{ status: number; headers: IncomingHttpHeaders; text: string }> {
+  return new Promise((resolve, reject) => {
+    const outgoing = request(url, { method, headers, agent: false }, (response) => {
+      let text = '';
+      response.on('data', (chunk) => (text += String(chunk))).on('error', reject);
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, text }),
+      );
+    });
+    outgoing.on('error', reject).end(body);
+  });
+}
+
 describe('a client as it is published', () => {
   /**
    * Three tries on 5xx, network errors and answers that are no JSON, half a second and a second apart (here shorter); no
@@ -243,24 +262,18 @@ describe('a client as it is published', () => {
     ): Promise<{ status: number; data?: any; error?: any; replayed: boolean }> {
       for (let tries = 1; ; tries += 1) {
         try {
-          const response = await fetch(this.baseUrl + path, {
-            method,
+          const { status, headers, text } = await send(method, this.baseUrl + path, {
             headers: {
               'X-Api-Key': tenant.clientKey,
-              'User-Agent': '',
               ...(this.token && { Authorization: `Bearer ${this.token}` }),
               ...(body && { 'Content-Type': 'application/json' }),
               ...(this.idempotencyKey && { 'Idempotency-Key': this.idempotencyKey }),
             },
             body: body && JSON.stringify(body),
           });
-          const parsed = (await response.json()) as { data?: any; error?: any };
-          if (response.status >= 500 && tries < 3) throw new Error(`status ${response.status}`);
-          return {
-            status: response.status,
-            ...parsed,
-            replayed: response.headers.get('idempotent-replayed') === 'true',
-          };
+          const parsed = JSON.parse(text) as { data?: any; error?: any };
+          if (status >= 500 && tries < 3) throw new Error(`status ${status}`);
+          return { status, ...parsed, replayed: headers['idempotent-replayed'] === 'true' };
         } catch (error) {
           if (tries === 3) throw error;
           await new Promise((resolve) => setTimeout(resolve, 50 * tries));

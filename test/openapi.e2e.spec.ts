@@ -52,6 +52,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
       'CLAIM_LIMIT_REACHED',
       'INVALID_CODE',
       'IDEMPOTENCY_MISMATCH',
+      'RATE_LIMITED',
       'CLAIM_FAILED',
     ],
   },
@@ -67,7 +68,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   },
   'post /v1/client/auth/email/login': {
     successes: ['200'],
-    errors: [...KEY, 'INVALID_CREDENTIALS'],
+    errors: [...KEY, 'INVALID_CREDENTIALS', 'RATE_LIMITED'],
   },
   'post /v1/client/auth/refresh': { successes: ['200'], errors: [...KEY, 'INVALID_TOKEN'] },
   'post /v1/client/auth/logout': { successes: ['200'], errors: [...KEY] },

@@ -1,8 +1,8 @@
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { makeDataDir, postmasterPid, Program, removeDataDir } from './support/process';
+import { postmasterPid, usePrograms } from './support/process';
 import { cloneDatabase } from './support/world';
 
 const SECRET = { SESSION_SECRET: 'x'.repeat(32) };
@@ -10,28 +10,7 @@ const READY = 'Ctrl-C stops the server';
 
 jest.setTimeout(90_000);
 
-const dataDirs: string[] = [];
-const programs: Program[] = [];
-
-afterEach(async () => {
-  for (const program of programs.splice(0)) {
-    program.kill('SIGKILL');
-    await program.exit;
-  }
-  for (const dataDir of dataDirs.splice(0)) removeDataDir(dataDir);
-});
-
-function newDataDir(): string {
-  const dataDir = makeDataDir();
-  dataDirs.push(dataDir);
-  return dataDir;
-}
-
-function run(name: 'main' | 'cli' | 'migrate', env: Record<string, string>, ...args: string[]): Program {
-  const program = new Program(name, { PORT: '0', ...env }, args);
-  programs.push(program);
-  return program;
-}
+const { newDataDir, run } = usePrograms();
 
 /** What a person gets from pasting the lines that the start printed, one answer per curl line. */
 async function paste(output: string) {
@@ -252,6 +231,14 @@ describe('what cannot work ends with one line and exit code 1', () => {
     expect(output).toMatch(new RegExp(`^${message}[^\\n]*$`));
   });
 
+  it('a proxy that is none', async () => {
+    const { exit, output } = await ends({ DATA_DIR: newDataDir(), TRUST_PROXY: 'somebody' });
+    expect(exit).toBe(1);
+    expect(output).toBe(
+      'TRUST_PROXY is not valid: invalid IP address: somebody. Give the number of proxies in front, or their addresses.',
+    );
+  });
+
   it.each([
     [
       'a wrong password',
@@ -338,95 +325,5 @@ describe('with DATABASE_URL', () => {
       'The schema is up to date.',
     ]);
     await database.drop();
-  });
-});
-
-describe('npm run cli', () => {
-  it('sets up a project from nothing, and what it printed works', async () => {
-    const env = { DATA_DIR: newDataDir() };
-    const cli = async (...args: string[]) => {
-      const program = run('cli', env, '--json', ...args);
-      const exit = await program.exit;
-      return {
-        exit,
-        output: program.output.trim(),
-        data: exit === 0 ? JSON.parse(program.output) : undefined,
-      };
-    };
-    const { data: project } = await cli(
-      'project',
-      'create',
-      '--name',
-      'Game',
-      '--environment',
-      'production',
-      '--code-length',
-      '6',
-      '--max-claims-per-user',
-      '1',
-    );
-    const on = ['--project', project.id];
-    await cli('currency', 'create', ...on, '--code', 'gems', '--name', 'Gems', '--max-balance', '10');
-    const { data: template } = await cli(
-      'code',
-      'create',
-      ...on,
-      '--code',
-      'HELLO',
-      '--reward-referee',
-      '{"gems": 25}',
-      '--max-uses',
-      '3',
-    );
-    expect(template).toMatchObject({
-      code: 'HELLO',
-      reward_referee: { gems: 25 },
-      max_uses: 3,
-      app_user_id: null,
-    });
-    const { data: user } = await cli('user', 'create', ...on, '--external-id', 'ada');
-    const { data: session } = await cli('session', 'create', ...on, '--user', user.id);
-    const { data: key } = await cli(
-      'key',
-      'create',
-      ...on,
-      '--type',
-      'client',
-      '--environment',
-      'production',
-    );
-    expect(key.key).toMatch(/^amb_live_ck_/);
-
-    expect((await cli('user', 'create', ...on, '--external-id', 'ada')).output).toMatch(/^USER_EXISTS: /);
-    expect((await cli('code', 'create', ...on, '--code', 'hello')).output).toMatch(/^CODE_EXISTS: /);
-    expect((await cli('code', 'create', ...on, '--reward-referee', '{"gold": 1}')).output).toBe(
-      'INVALID_REWARD: This project has no currency "gold".',
-    );
-    expect((await cli('currency', 'create', ...on, '--code', '1', '--name', 'One')).output).toMatch(
-      /^INVALID_INPUT: .*currencies_code_format/,
-    );
-    expect(await cli('currency', 'delete', ...on, '--code', 'gold')).toMatchObject({
-      exit: 1,
-      output: 'NOT_FOUND: There is no currency gold.',
-    });
-    expect(postmasterPid(env.DATA_DIR)).toBeUndefined();
-
-    const server = run('main', env);
-    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(await server.says('is ready')) ?? [];
-    const headers = {
-      'x-api-key': key.key,
-      authorization: `Bearer ${session.session_token}`,
-      'content-type': 'application/json',
-    };
-    const claim = await fetch(`${url}/v1/client/referrals/claim`, {
-      method: 'POST',
-      headers,
-      body: '{"code":"hello"}',
-    });
-    expect(claim.status).toBe(201);
-    expect(((await claim.json()) as any).data.rewards).toEqual([
-      { currency_code: 'gems', amount: 25, granted: 10, status: 'granted' },
-    ]);
-    expect(existsSync(join(env.DATA_DIR, 'demo.json'))).toBe(false);
   });
 });

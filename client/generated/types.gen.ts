@@ -10,7 +10,7 @@ export type FieldErrorDto = {
 };
 
 export type ErrorDetailDto = {
-    code: 'INVALID_INPUT' | 'INVALID_REWARD' | 'INVALID_EMAIL' | 'WEAK_PASSWORD' | 'UNSUPPORTED_PROVIDER' | 'SELF_REFERRAL' | 'ALREADY_CLAIMED' | 'MAX_USES_REACHED' | 'CLAIM_LIMIT_REACHED' | 'MISSING_API_KEY' | 'INVALID_API_KEY' | 'MISSING_SESSION' | 'INVALID_TOKEN' | 'INVALID_CREDENTIALS' | 'FORBIDDEN' | 'PROJECT_FORBIDDEN' | 'INVALID_CODE' | 'NOT_FOUND' | 'REQUEST_TIMEOUT' | 'CODE_EXISTS' | 'CURRENCY_EXISTS' | 'USER_EXISTS' | 'MAX_BALANCE_TOO_LOW' | 'PAYLOAD_TOO_LARGE' | 'UNSUPPORTED_MEDIA_TYPE' | 'IDEMPOTENCY_MISMATCH' | 'HEADERS_TOO_LARGE' | 'RETRY_EXHAUSTED' | 'CREATE_FAILED' | 'CLAIM_FAILED' | 'FETCH_FAILED' | 'INTERNAL_ERROR' | 'SERVICE_UNAVAILABLE';
+    code: 'INVALID_INPUT' | 'INVALID_REWARD' | 'INVALID_EMAIL' | 'WEAK_PASSWORD' | 'UNSUPPORTED_PROVIDER' | 'SELF_REFERRAL' | 'ALREADY_CLAIMED' | 'MAX_USES_REACHED' | 'CLAIM_LIMIT_REACHED' | 'MISSING_API_KEY' | 'INVALID_API_KEY' | 'MISSING_SESSION' | 'INVALID_TOKEN' | 'INVALID_CREDENTIALS' | 'FORBIDDEN' | 'PROJECT_FORBIDDEN' | 'INVALID_CODE' | 'NOT_FOUND' | 'REQUEST_TIMEOUT' | 'CODE_EXISTS' | 'CURRENCY_EXISTS' | 'USER_EXISTS' | 'MAX_BALANCE_TOO_LOW' | 'PAYLOAD_TOO_LARGE' | 'UNSUPPORTED_MEDIA_TYPE' | 'IDEMPOTENCY_MISMATCH' | 'RATE_LIMITED' | 'HEADERS_TOO_LARGE' | 'RETRY_EXHAUSTED' | 'CREATE_FAILED' | 'CLAIM_FAILED' | 'FETCH_FAILED' | 'INTERNAL_ERROR' | 'SERVICE_UNAVAILABLE';
     message: string;
     /**
      * What the code defines: the refused fields of INVALID_INPUT, the claim of ALREADY_CLAIMED.
@@ -449,6 +449,10 @@ export type LogInErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -1058,6 +1062,10 @@ export type ClaimCodeErrors = {
      * `IDEMPOTENCY_MISMATCH`: This Idempotency-Key was used with another body. Use a new key for a new request.
      */
     422: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `CLAIM_FAILED`: The claim could not be completed. Try again: a retry cannot claim twice.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */

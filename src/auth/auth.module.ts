@@ -2,6 +2,7 @@ import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { ApiKeyGuard } from './api-key.guard';
 import { ApiKeysService } from './api-keys.service';
+import { GuessLimiter } from './guess-limiter.service';
 import { SessionGuard } from './session.guard';
 import { SessionsService } from './sessions.service';
 
@@ -10,9 +11,10 @@ import { SessionsService } from './sessions.service';
   providers: [
     ApiKeysService,
     SessionsService,
+    GuessLimiter,
     { provide: APP_GUARD, useClass: ApiKeyGuard },
     { provide: APP_GUARD, useClass: SessionGuard },
   ],
-  exports: [ApiKeysService, SessionsService],
+  exports: [ApiKeysService, SessionsService, GuessLimiter],
 })
 export class AuthModule {}

@@ -24,6 +24,11 @@ export const MaybeCaller = createParamDecorator(
   (_: unknown, context: ExecutionContext): Caller | undefined => requestOf(context).caller,
 );
 
+/** The network address that the request came from, behind trusted proxies the one that they name. */
+export const ClientAddress = createParamDecorator(
+  (_: unknown, context: ExecutionContext): string => requestOf(context).ip,
+);
+
 /** The project of the key that the request was sent with. */
 export const CurrentProject = createParamDecorator((_: unknown, context: ExecutionContext): string => {
   const { projectId } = requestOf(context);

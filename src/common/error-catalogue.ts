@@ -65,6 +65,7 @@ export const ERROR_CATALOGUE = {
     status: 422,
     message: 'This Idempotency-Key was used with another body. Use a new key for a new request.',
   },
+  RATE_LIMITED: { status: 429, message: 'Too many wrong guesses. Try again after Retry-After seconds.' },
   HEADERS_TOO_LARGE: {
     status: 431,
     message: 'The request headers are too large. Send fewer or shorter ones.',

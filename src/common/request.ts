@@ -3,6 +3,8 @@ export interface RequestWithId {
   /** Sent back as `X-Request-Id` and in every error. */
   id: string;
   headers: Record<string, string | string[] | undefined>;
+  /** The client's network address; `TRUST_PROXY` says whose word is taken for it. */
+  ip: string;
   params: Record<string, string | undefined>;
 }
 

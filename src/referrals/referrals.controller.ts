@@ -1,6 +1,7 @@
 import { Body, Controller, Get, Headers, Post } from '@nestjs/common';
 import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CurrentCaller } from '../auth/authenticated-request';
+import { ClientAddress, CurrentCaller } from '../auth/authenticated-request';
+import { GuessLimiter } from '../auth/guess-limiter.service';
 import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
@@ -18,6 +19,7 @@ export class ReferralsController {
   constructor(
     private readonly codes: ReferralCodesService,
     private readonly referrals: ReferralsService,
+    private readonly guesses: GuessLimiter,
   ) {}
 
   @Get('my-code')
@@ -42,6 +44,7 @@ export class ReferralsController {
     'MAX_USES_REACHED',
     'CLAIM_LIMIT_REACHED',
     'IDEMPOTENCY_MISMATCH',
+    'RATE_LIMITED',
     'CLAIM_FAILED',
   )
   @ApiOperation({
@@ -66,6 +69,7 @@ export class ReferralsController {
   })
   async claimCode(
     @CurrentCaller() caller: Caller,
+    @ClientAddress() address: string,
     @Body() { code }: ClaimRequestDto,
     @Headers('Idempotency-Key') idempotencyKey?: string,
   ) {
@@ -75,7 +79,10 @@ export class ReferralsController {
         message: 'must be 1 to 255 visible ASCII characters',
       });
     }
-    const { claim, rewards, replayed } = await this.referrals.claim(caller, code, idempotencyKey);
+    const guess = { wrong: 'INVALID_CODE', subject: caller.userId, address } as const;
+    const { claim, rewards, replayed } = await this.guesses.limit(guess, () =>
+      this.referrals.claim(caller, code, idempotencyKey),
+    );
     return new Reply(
       toClaimJson(claim, rewards),
       replayed ? { headers: { 'Idempotent-Replayed': 'true' } } : {},

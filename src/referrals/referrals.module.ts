@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuthModule } from '../auth/auth.module';
 import { ProjectsModule } from '../projects/projects.module';
 import { RewardsModule } from '../rewards/rewards.module';
 import { UsersModule } from '../users/users.module';
@@ -8,7 +9,7 @@ import { ReferralsService } from './referrals.service';
 
 /** Referral codes and their claims. */
 @Module({
-  imports: [ProjectsModule, UsersModule, RewardsModule],
+  imports: [AuthModule, ProjectsModule, UsersModule, RewardsModule],
   controllers: [ReferralsController],
   providers: [ReferralCodesService, ReferralsService],
   exports: [ReferralCodesService],

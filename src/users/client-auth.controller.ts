@@ -1,6 +1,7 @@
 import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
-import { CurrentCaller, CurrentProject, MaybeCaller } from '../auth/authenticated-request';
+import { ClientAddress, CurrentCaller, CurrentProject, MaybeCaller } from '../auth/authenticated-request';
+import { GuessLimiter } from '../auth/guess-limiter.service';
 import { ClientRoute, KeyOnlyRoute } from '../auth/route.decorators';
 import { SessionsService, type Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
@@ -23,6 +24,7 @@ export class ClientAuthController {
   constructor(
     private readonly signIn: SignInService,
     private readonly sessions: SessionsService,
+    private readonly guesses: GuessLimiter,
   ) {}
 
   @Post('anonymous')
@@ -59,11 +61,17 @@ export class ClientAuthController {
 
   @Post('email/login')
   @HttpCode(200)
-  @KeyOnlyRoute('INVALID_CREDENTIALS')
+  @KeyOnlyRoute('INVALID_CREDENTIALS', 'RATE_LIMITED')
   @ApiOperation({ summary: 'Log in with e-mail and password' })
   @ApiData(SessionDto, { status: 200, description: 'The session.' })
-  async logIn(@CurrentProject() projectId: string, @Body() credentials: CredentialsDto): Promise<SessionDto> {
-    return toSessionDto(await this.signIn.logIn(projectId, credentials));
+  async logIn(
+    @CurrentProject() projectId: string,
+    @ClientAddress() address: string,
+    @Body() credentials: CredentialsDto,
+  ): Promise<SessionDto> {
+    const subject = `${projectId}/${credentials.email.trim().toLowerCase()}`;
+    const guess = { wrong: 'INVALID_CREDENTIALS', subject, address } as const;
+    return toSessionDto(await this.guesses.limit(guess, () => this.signIn.logIn(projectId, credentials)));
   }
 
   @Post('refresh')

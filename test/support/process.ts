@@ -7,14 +7,14 @@ const DIST = join(__dirname, '../../dist/src');
 const START_TIMEOUT_MS = 60_000;
 
 /** A data folder that another account may enter, as it must when the tests run as root. */
-export function makeDataDir(): string {
+function makeDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), 'amba-data-'));
   chmodSync(dataDir, 0o755);
   return dataDir;
 }
 
 /** Ends the PostgreSQL of a data folder, if it still runs, and removes the folder. */
-export function removeDataDir(dataDir: string): void {
+function removeDataDir(dataDir: string): void {
   const pid = postmasterPid(dataDir);
   if (pid !== undefined) process.kill(pid, 'SIGQUIT');
   const home = join(dataDir, 'postgres');
@@ -67,4 +67,31 @@ export class Program {
     }
     return this.output;
   }
+}
+
+/** Data folders and programs for the tests of one file, ended and removed after each test. */
+export function usePrograms() {
+  const dataDirs: string[] = [];
+  const programs: Program[] = [];
+
+  afterEach(async () => {
+    for (const program of programs.splice(0)) {
+      program.kill('SIGKILL');
+      await program.exit;
+    }
+    for (const dataDir of dataDirs.splice(0)) removeDataDir(dataDir);
+  });
+
+  return {
+    newDataDir: (): string => {
+      const dataDir = makeDataDir();
+      dataDirs.push(dataDir);
+      return dataDir;
+    },
+    run: (name: 'main' | 'cli' | 'migrate', env: Record<string, string>, ...args: string[]): Program => {
+      const program = new Program(name, { PORT: '0', ...env }, args);
+      programs.push(program);
+      return program;
+    },
+  };
 }
