@@ -10,7 +10,7 @@ then run *Claim a referral code* and look at the balances. Sign in as the first 
 
 Every versioned route also answers without the \`${VERSION_PREFIX}\` prefix. Answers are \`{ "data": … }\`; failures are
 \`{ "error": { "code", "message", "details"?, "request_id" } }\`, also where HTTP itself fails: 408 \`REQUEST_TIMEOUT\` and
-431 \`HEADERS_TOO_LARGE\` can come from any route. Every answer has an \`X-Request-Id\`; 503 and \`CLAIM_FAILED\` have a
+431 \`HEADERS_TOO_LARGE\` can come from any route. Every answer has an \`X-Request-Id\`; 429, 503 and \`CLAIM_FAILED\` have a
 \`Retry-After\` in seconds.`;
 
 /** The OpenAPI document: what the decorators say, under the paths that clients send. */
