@@ -272,6 +272,7 @@ describe('a client as it is published', () => {
             body: body && JSON.stringify(body),
           });
           const parsed = JSON.parse(text) as { data?: any; error?: any };
+          world.conformance.check({ method, path: path.split('?', 1)[0] ?? '', status, body: parsed, text });
           if (status >= 500 && tries < 3) throw new Error(`status ${status}`);
           return { status, ...parsed, replayed: headers['idempotent-replayed'] === 'true' };
         } catch (error) {
@@ -282,10 +283,11 @@ describe('a client as it is published', () => {
     }
   }
 
-  it('lives a whole life on a base URL and a key', async () => {
-    const client = new PublishedClient(`${world.url}/v1`);
+  it.each(['/v1', ''])('lives a whole life on a base URL that ends in "%s" and a key', async (prefix) => {
+    const client = new PublishedClient(world.url + prefix);
+    const code = `LIFE${prefix.slice(1)}`;
     const login = { email: `${randomUUID()}@example.com`, password: 'correct horse' };
-    await tenant.code({ code: 'LIFE', rewardReferee: { gems: 3 } });
+    await tenant.code({ code, rewardReferee: { gems: 3 } });
 
     const guest = await client.request('POST', '/client/auth/anonymous', {});
     client.token = guest.data.session_token;
@@ -297,8 +299,12 @@ describe('a client as it is published', () => {
       refresh_token: back.data.refresh_token,
     });
     client.token = refreshed.data.session_token;
-    const code = await client.request('GET', '/client/referrals/my-code');
-    const claim = await client.request('POST', '/client/referrals/claim', { code: 'LIFE' });
+    const profile = await client.request('PATCH', '/client/users/me', { display_name: 'Ada' });
+    const me = await client.request('GET', '/client/users/me');
+    const config = await client.request('GET', '/client/config');
+    const mine = await client.request('GET', '/client/referrals/my-code');
+    const again = await client.request('GET', '/client/referrals/my-code');
+    const claim = await client.request('POST', '/client/referrals/claim', { code });
     const balances = await client.request('GET', '/client/currencies');
     const history = await client.request('GET', '/client/currencies/transactions?limit=5');
     const out = await client.request('POST', '/client/auth/logout', {
@@ -306,9 +312,15 @@ describe('a client as it is published', () => {
     });
     const after = await client.request('GET', '/client/users/me');
 
-    expect(
-      [guest, user, back, refreshed, code, claim, balances, history, out, after].map(({ status }) => status),
-    ).toEqual([201, 201, 200, 200, 201, 201, 200, 200, 200, 401]);
+    const signedIn = [guest, user, back, refreshed].map(({ status }) => status);
+    const read = [profile, me, config, mine, again, claim, balances, history, out, after].map(
+      ({ status }) => status,
+    );
+    expect([signedIn, read]).toEqual([
+      [201, 201, 200, 200],
+      [200, 200, 200, 201, 200, 201, 200, 200, 200, 401],
+    ]);
+    expect(me.data.display_name).toBe('Ada');
     expect(user.data.user.id).toBe(guest.data.user.id);
     expect(balances.data.find((row: { currency_code: string }) => row.currency_code === 'gems').balance).toBe(
       3,

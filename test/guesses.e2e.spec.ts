@@ -70,6 +70,21 @@ describe('guesses at passwords', () => {
   });
 });
 
+describe('sign-ups', () => {
+  it('are no way to guess at a password: ten refusals a minute', async () => {
+    const email = 'turing@example.com';
+    const guest = (await world.auth(tenant, 'anonymous').expect(201)).body.data.session_token;
+    const signUp = (password: string) =>
+      world.auth(tenant, 'email/signup', { email, password }, guest).set(address);
+    await signUp('correct horse').expect(201);
+    expect(tally(await times(12, () => signUp('wrong horse')))).toEqual({
+      '409 USER_EXISTS': 10,
+      '429 RATE_LIMITED': 2,
+    });
+    expect(tally([await signUp('correct horse')])).toEqual({ '429 RATE_LIMITED': 1 });
+  });
+});
+
 describe('an address', () => {
   const direct = useWorld({ guessesPerUser: 100, guessesPerAddress: 5 });
 

@@ -82,9 +82,17 @@ const queries = fc.array(
 /** Everything that a request could have written, in one value. */
 async function fingerprint(): Promise<string> {
   const [row] = await world.db.query(
-    `SELECT (SELECT json_agg(u ORDER BY u.id) FROM app_users u)::text || (SELECT count(*) FROM sessions) || '/' ||
-            (SELECT count(*) FROM refresh_tokens) || '/' || (SELECT count(*) FROM referral_codes) || '/' ||
-            (SELECT count(*) FROM referral_claims) || '/' || (SELECT count(*) FROM currency_transactions) AS state`,
+    `SELECT ${[
+      'app_users',
+      'sessions',
+      'refresh_tokens',
+      'user_identities',
+      'referral_codes',
+      'referral_claims',
+      'reward_grants',
+    ]
+      .map((table) => `(SELECT md5(coalesce(string_agg(t::text, '' ORDER BY t::text), '')) FROM ${table} t)`)
+      .join(' || ')} || (SELECT count(*) FROM currency_transactions) AS state`,
   );
   return row.state;
 }

@@ -64,7 +64,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY] },
   'post /v1/client/auth/email/signup': {
     successes: ['201'],
-    errors: [...KEY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS'],
+    errors: [...KEY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS', 'RATE_LIMITED'],
   },
   'post /v1/client/auth/email/login': {
     successes: ['200'],

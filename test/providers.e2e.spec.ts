@@ -84,6 +84,21 @@ describe('Apple and Google', () => {
     });
   });
 
+  it.each(['/v1', ''])('and linking answer at the base path "%s"', async (prefix) => {
+    const send = async (path: string, token?: string) =>
+      world.http
+        .post(`${prefix}/client/auth/${path}`)
+        .set({ 'x-api-key': tenant.clientKey, ...(token && { authorization: `Bearer ${token}` }) })
+        .send({ provider: 'google', id_token: await google.token(randomUUID()) });
+    const { session_token: token } = (await post('email/signup', credentials()).expect(201)).body.data;
+    expect(tally([await send('social'), await send('link', token)])).toEqual({ '201': 1, '200': 1 });
+    await world.http
+      .post(`${prefix}/admin/projects/${tenant.id}/users/session`)
+      .set('authorization', `Bearer ${tenant.serverKey}`)
+      .send({ external_id: 'user-42' })
+      .expect(201);
+  });
+
   it('make one user of 8 first sign-ins at once', async () => {
     const id_token = await google.token(randomUUID());
     const responses = await Promise.all(

@@ -342,6 +342,16 @@ describe('logout', () => {
       expect(tally([await me(token), await elsewhere(), await post('refresh', { refresh_token })])).toEqual({
         '401 INVALID_TOKEN': 3,
       });
+      const disabled = await anonymous();
+      const asDisabled = () =>
+        other.world.http
+          .get('/client/users/me')
+          .set({ 'x-api-key': tenant.clientKey, authorization: `Bearer ${disabled.session_token}` });
+      await asDisabled().expect(200);
+      await world.db.query(`UPDATE app_users SET disabled_at = now() WHERE id = $1`, [disabled.user.id]);
+      expect(tally([await asDisabled(), await me(disabled.session_token)])).toEqual({
+        '401 INVALID_TOKEN': 2,
+      });
       await world.db.query(`UPDATE api_keys SET is_active = false WHERE project_id = $1`, [tenant.id]);
       expect(tally([await me(token), await elsewhere()])).toEqual({ '401 INVALID_API_KEY': 2 });
     } finally {

@@ -399,6 +399,10 @@ export type SignUpErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;

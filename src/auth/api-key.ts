@@ -1,5 +1,6 @@
-import { createHash, randomInt } from 'node:crypto';
+import { createHash } from 'node:crypto';
 import { crc32 } from 'node:zlib';
+import { BASE62, randomText } from '../common/random-text';
 
 export const KEY_TYPES = ['client', 'server'] as const;
 export type KeyType = (typeof KEY_TYPES)[number];
@@ -7,7 +8,6 @@ export type KeyType = (typeof KEY_TYPES)[number];
 export const ENVIRONMENTS = ['development', 'production'] as const;
 export type Environment = (typeof ENVIRONMENTS)[number];
 
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
 const RANDOM_LENGTH = 32;
 const CHECKSUM_LENGTH = 6;
 const FORMAT = new RegExp(`^amb_(dev|live)_(ck|sk)_[0-9A-Za-z]{${RANDOM_LENGTH + CHECKSUM_LENGTH}}$`);
@@ -17,8 +17,8 @@ const SHOWN_PREFIX_LENGTH = 16;
 /** A new key: `amb_<dev|live>_<ck|sk>_`, 32 random characters (190 bits), 6 of checksum. Shown once, stored as digest. */
 export function generateApiKey(keyType: KeyType, environment: Environment): string {
   const kind = `amb_${environment === 'production' ? 'live' : 'dev'}_${keyType === 'client' ? 'ck' : 'sk'}_`;
-  const random = Array.from({ length: RANDOM_LENGTH }, () => BASE62[randomInt(BASE62.length)]).join('');
-  return kind + random + checksum(kind + random);
+  const unchecked = kind + randomText(BASE62, RANDOM_LENGTH);
+  return unchecked + checksum(unchecked);
 }
 
 /** Whether the text can be a key at all: spares the database the misspelt and the made-up ones. */

@@ -1,13 +1,13 @@
-import { randomInt } from 'node:crypto';
+import { randomText } from '../common/random-text';
 
 /** 31 symbols that cannot be taken for one another: no 0 O, no 1 I L. */
 const ALPHABET = 'ABCDEFGHJKMNPQRSTUVWXYZ23456789';
 const TYPEABLE = /^[A-Za-z0-9_ -]+$/;
 const OWN_CODE = /^[A-Za-z0-9_-]{3,32}$/;
 
-/** A new code from a CSPRNG, every symbol equally likely. */
+/** A new code. */
 export function generateCode(length: number): string {
-  return Array.from({ length }, () => ALPHABET[randomInt(ALPHABET.length)]).join('');
+  return randomText(ALPHABET, length);
 }
 
 /**

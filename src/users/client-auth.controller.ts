@@ -44,7 +44,7 @@ export class ClientAuthController {
   }
 
   @Post('email/signup')
-  @KeyOnlyRoute('INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS')
+  @KeyOnlyRoute('INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS', 'RATE_LIMITED')
   @ApiOperation({
     summary: 'Sign up with e-mail and password',
     description:
@@ -54,9 +54,14 @@ export class ClientAuthController {
   async signUp(
     @CurrentProject() projectId: string,
     @MaybeCaller() caller: Caller | undefined,
+    @ClientAddress() address: string,
     @Body() credentials: CredentialsDto,
   ): Promise<SessionDto> {
-    return toSessionDto(await this.signIn.signUp(projectId, credentials, caller));
+    // a repeated sign-up checks the password, so it must not be a way around the limit of logging in
+    const guess = { wrong: 'USER_EXISTS', subject: subjectOf(projectId, credentials), address } as const;
+    return toSessionDto(
+      await this.guesses.limit(guess, () => this.signIn.signUp(projectId, credentials, caller)),
+    );
   }
 
   @Post('email/login')
@@ -69,8 +74,11 @@ export class ClientAuthController {
     @ClientAddress() address: string,
     @Body() credentials: CredentialsDto,
   ): Promise<SessionDto> {
-    const subject = `${projectId}/${credentials.email.trim().toLowerCase()}`;
-    const guess = { wrong: 'INVALID_CREDENTIALS', subject, address } as const;
+    const guess = {
+      wrong: 'INVALID_CREDENTIALS',
+      subject: subjectOf(projectId, credentials),
+      address,
+    } as const;
     return toSessionDto(await this.guesses.limit(guess, () => this.signIn.logIn(projectId, credentials)));
   }
 
@@ -132,4 +140,9 @@ export class ClientAuthController {
   ): Promise<SessionDto> {
     return toSessionDto(await this.signIn.link(caller, provider, id_token));
   }
+}
+
+/** However an address is written, guesses at its password count together. */
+function subjectOf(projectId: string, { email }: CredentialsDto): string {
+  return `${projectId}/${email.trim().toLowerCase()}`;
 }

@@ -1,11 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { isEmail } from 'class-validator';
-import { randomInt } from 'node:crypto';
 import { IsNull, type DataSource, type EntityManager } from 'typeorm';
 import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { violatedUnique } from '../common/database-error';
+import { BASE62, randomText } from '../common/random-text';
 import { inTransaction } from '../common/transaction';
 import { AppUser } from './app-user.entity';
 import { IdentityTokensService, type ProviderAccount } from './identity-tokens.service';
@@ -26,8 +26,6 @@ interface Credentials {
   password: string;
 }
 
-const BASE62 = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz';
-
 /** The ways in which the users of an app sign in. Contract §4. */
 @Injectable()
 export class SignInService {
@@ -40,8 +38,8 @@ export class SignInService {
 
   /** A new user without any credentials. */
   async anonymous(projectId: string): Promise<SignedIn> {
-    const random = Array.from({ length: 20 }, () => BASE62[randomInt(BASE62.length)]).join('');
-    return this.open(await this.users.create(projectId, { anonymousId: `anon_${random}` }), true);
+    const anonymousId = `anon_${randomText(BASE62, 20)}`;
+    return this.open(await this.users.create(projectId, { anonymousId }), true);
   }
 
   /**
@@ -53,8 +51,8 @@ export class SignInService {
   async signUp(projectId: string, credentials: Credentials, caller?: Caller): Promise<SignedIn> {
     const email = normalizeEmail(credentials.email);
     if (!isAcceptable(credentials.password)) throw new ApiError('WEAK_PASSWORD');
-    if (caller && (await this.isSignedUpAs(caller, email, credentials.password)))
-      return this.known(projectId, caller.userId);
+    const isRetry = caller && (await this.isSignedUpAs(caller, email, credentials.password));
+    if (isRetry) return this.known(projectId, caller.userId);
     const passwordHash = await hashPassword(credentials.password);
     const upgraded = caller && (await this.upgrade(caller, { email, passwordHash }));
     if (upgraded) return this.known(projectId, caller.userId);

@@ -1,5 +1,5 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsIn, IsObject, IsOptional, IsTimeZone, IsUrl, ValidateIf } from 'class-validator';
+import { IsObject, IsOptional, IsTimeZone, IsUrl, ValidateIf } from 'class-validator';
 import { Text, Visible } from '../common/text.decorator';
 import type { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
@@ -158,7 +158,6 @@ export class ExternalUserDto extends ProfileDto {
 
 export class LoggedOutDto {
   @ApiProperty({ type: Boolean, enum: [true] })
-  @IsIn([true])
   logged_out: true;
 }
 
