@@ -1,5 +1,6 @@
 import { InitialSchema1795300000000 } from './1795300000000-initial-schema';
 import { ClientSessions1795310000000 } from './1795310000000-client-sessions';
+import { AdminPlane1795320000000 } from './1795320000000-admin-plane';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
-export const migrations = [InitialSchema1795300000000, ClientSessions1795310000000];
+export const migrations = [InitialSchema1795300000000, ClientSessions1795310000000, AdminPlane1795320000000];

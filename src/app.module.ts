@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { AuditModule } from './audit/audit.module';
 import { AuthModule } from './auth/auth.module';
 import { ApiErrorFilter } from './common/api-error.filter';
 import { EnvelopeInterceptor } from './common/envelope.interceptor';
@@ -9,6 +10,7 @@ import { CONFIG, type Config } from './config';
 import { Currency } from './currency/currency.entity';
 import { CurrencyModule } from './currency/currency.module';
 import { dataSourceOptions } from './database/data-source-options';
+import { DevelopersModule } from './developers/developers.module';
 import { OpsModule } from './ops/ops.module';
 import { Project } from './projects/project.entity';
 import { ProjectsModule } from './projects/projects.module';
@@ -38,7 +40,9 @@ export class AppModule {
         },
         TypeOrmModule.forRoot({ ...dataSourceOptions(database, ENTITIES), retryAttempts: 0 }),
         AuthModule,
+        AuditModule,
         ProjectsModule,
+        DevelopersModule,
         UsersModule,
         CurrencyModule,
         RewardsModule,

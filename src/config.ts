@@ -37,9 +37,23 @@ const Environment = z.object({
   APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
   GUESSES_PER_USER: wholeNumber(1, 1_000_000, 10),
   GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000, 100),
+  SIGNUP: z.enum(['open', 'first', 'closed'], 'must be open, first or closed').default('first'),
   TRUST_PROXY: z.string().optional(),
   CORS_ORIGINS: z.string().default('*'),
 });
+
+/** Routes that one network address may call only so often. Contract §5. */
+export type RateLimitName = 'signup' | 'login' | 'refresh';
+
+const MINUTE_S = 60;
+const RATE_LIMITS: Record<RateLimitName, { requests: number; perS: number }[]> = {
+  signup: [
+    { requests: 5, perS: MINUTE_S },
+    { requests: 50, perS: DAY_S },
+  ],
+  login: [{ requests: 10, perS: MINUTE_S }],
+  refresh: [{ requests: 30, perS: MINUTE_S }],
+};
 
 /** What it takes to reach the database: all that a migration needs. */
 export interface DatabaseConfig {
@@ -64,6 +78,9 @@ export interface Config extends DatabaseConfig {
   /** Wrong codes or passwords that one user, or one network address, may try a minute. */
   readonly guessesPerUser: number;
   readonly guessesPerAddress: number;
+  /** Who may sign up as a developer: everybody, the first one only, or nobody. */
+  readonly signup: 'open' | 'first' | 'closed';
+  readonly rateLimits: typeof RATE_LIMITS;
   /** How many proxies in front are trusted, or which addresses; undefined for none. */
   readonly trustProxy: number | string | undefined;
   /** `*`, or the origins that browsers may call the client plane from. */
@@ -98,6 +115,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     jwksUrls: { apple: values.APPLE_JWKS_URL, google: values.GOOGLE_JWKS_URL },
     guessesPerUser: values.GUESSES_PER_USER,
     guessesPerAddress: values.GUESSES_PER_ADDRESS,
+    signup: values.SIGNUP,
+    rateLimits: RATE_LIMITS,
     trustProxy: /^\d+$/.test(values.TRUST_PROXY ?? '') ? Number(values.TRUST_PROXY) : values.TRUST_PROXY,
     corsOrigins:
       values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),

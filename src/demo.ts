@@ -1,6 +1,7 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Actor } from './auth/actor';
 import { ApiError } from './common/api-error';
 import type { Config } from './config';
 import { CurrencyService } from './currency/currency.service';
@@ -26,6 +27,7 @@ interface DemoFile {
 }
 
 const DEMO_FILE = 'demo.json';
+const SEED: Actor = { kind: 'command_line', id: null, name: 'demo', address: null, requestId: null };
 
 /**
  * Fills an empty database with a project, two currencies, a template and two users, and opens a session for each.
@@ -55,19 +57,24 @@ export async function seedDemo(app: INestApplicationContext, { dataDir }: Config
 }
 
 async function makeProject(app: INestApplicationContext): Promise<DemoFile> {
-  const project = await app.get(ProjectsService).create({ name: 'Demo' }, 'development');
+  const { project, keys } = await app.get(ProjectsService).create(SEED, { name: 'Demo' }, 'development');
   const currencies = app.get(CurrencyService);
-  await currencies.create(project.id, { code: 'coins', name: 'Coins', initialBalance: 100 });
-  await currencies.create(project.id, { code: 'gems', name: 'Gems', isPremium: true, maxBalance: 1000 });
+  await currencies.create(SEED, project.id, { code: 'coins', name: 'Coins', initialBalance: 100 });
+  await currencies.create(SEED, project.id, {
+    code: 'gems',
+    name: 'Gems',
+    isPremium: true,
+    maxBalance: 1000,
+  });
   const codes = app.get(ReferralCodesService);
   const rewards = { rewardReferrer: { gems: 50 }, rewardReferee: { gems: 25, coins: 200 } };
-  await codes.create(project.id, { code: 'WELCOME', ...rewards });
+  await codes.create(SEED, project.id, { code: 'WELCOME', ...rewards });
   const users = app.get(UsersService);
   const ada = await users.create(project.id, { externalId: 'ada', displayName: 'Ada' });
   const grace = await users.create(project.id, { externalId: 'grace', displayName: 'Grace' });
   // with a known spelling, so that the examples of the API's reference work on it
-  await codes.create(project.id, { code: EXAMPLE_CODE, userId: ada.id, ...rewards });
-  return { projectId: project.id, clientKey: project.client_key, adaId: ada.id, graceId: grace.id };
+  await codes.create(SEED, project.id, { code: EXAMPLE_CODE, userId: ada.id, ...rewards });
+  return { projectId: project.id, clientKey: keys.client.key, adaId: ada.id, graceId: grace.id };
 }
 
 function readDemoFile(file: string): DemoFile | undefined {

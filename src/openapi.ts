@@ -1,6 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
-import { API_KEY_SCHEME, SERVER_KEY_SCHEME, SESSION_SCHEME } from './auth/route.decorators';
+import { API_KEY_SCHEME, DEVELOPER_SCHEME, SERVER_KEY_SCHEME, SESSION_SCHEME } from './auth/route.decorators';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 
 const DESCRIPTION = `Referral codes and currency rewards for apps.
@@ -24,7 +24,10 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Sessions', 'Signing in and staying signed in')
     .addTag('Users', 'Profiles')
     .addTag('Config', 'What an app reads before sign-in')
-    .addTag('Users (admin)', 'For the servers of an app')
+    .addTag('Developers (admin)', 'Accounts of developers')
+    .addTag('Projects (admin)', 'Projects and their API keys')
+    .addTag('Users (admin)', 'The users of an app, for its developer and its servers')
+    .addTag('Audit log (admin)', 'Who changed what')
     .addTag('Health', 'For load balancers and orchestrators')
     .addApiKey(
       { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: "The project's client key." },
@@ -38,8 +41,16 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
       {
         type: 'http',
         scheme: 'bearer',
+        description: "A developer's access token or personal access token, for admin routes.",
+      },
+      DEVELOPER_SCHEME,
+    )
+    .addBearerAuth(
+      {
+        type: 'http',
+        scheme: 'bearer',
         bearerFormat: 'API key',
-        description: 'A server key, for admin routes.',
+        description: 'A server key, for the admin routes of its project.',
       },
       SERVER_KEY_SCHEME,
     )

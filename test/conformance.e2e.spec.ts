@@ -5,6 +5,8 @@ import { request, type IncomingHttpHeaders } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { generateApiKey } from '../src/auth/api-key';
+import { signDeveloperTokens } from '../src/auth/developer-token';
+import { generatePersonalAccessToken } from '../src/auth/personal-access-token';
 import { openApiDocument } from '../src/openapi';
 import { invite } from '../client/example';
 import { TcpProxy } from './support/tcp-proxy';
@@ -13,8 +15,10 @@ import {
   startWorld,
   tally,
   useWorld,
+  type Method,
   type Player,
   type Tenant,
+  type TestDeveloper,
   type World,
 } from './support/world';
 
@@ -25,40 +29,56 @@ import {
 const world = useWorld();
 const ROOT = join(__dirname, '..');
 
+/** Which credentials an operation asks for; `public` ones are those of signing in as a developer. */
+type Plane = 'public' | 'key' | 'session' | 'developer' | 'project';
+
+const ADMIN: Plane[] = ['developer', 'project'];
+const CLIENT: Plane[] = ['key', 'session'];
+const ALL: Plane[] = ['public', ...CLIENT, ...ADMIN];
+
 interface Operation {
-  method: 'get' | 'post' | 'patch';
+  method: Method;
   path: string;
-  plane: 'key' | 'session' | 'server';
+  plane: Plane;
   hasBody: boolean;
 }
 
 function operationsOf(target: World): Operation[] {
   return Object.entries(openApiDocument(target.app).paths).flatMap(([path, item]) =>
     Object.entries(item as Record<string, any>)
-      .filter(([, { security }]) => security)
+      .filter(() => !path.startsWith('/health'))
       .map(([method, { security, requestBody }]) => ({
-        method: method as Operation['method'],
+        method: method as Method,
         path,
-        plane: security[0].ServerKey ? 'server' : security[0].Session ? 'session' : 'key',
+        plane: planeOf(security),
         hasBody: requestBody !== undefined,
       })),
   );
 }
 
+function planeOf(security: Record<string, unknown>[] | undefined): Plane {
+  if (security === undefined) return 'public';
+  if (security.some((scheme) => scheme.ServerKey)) return 'project';
+  if (security[0]?.Developer) return 'developer';
+  return security[0]?.Session ? 'session' : 'key';
+}
+
 let tenant: Tenant;
 let player: Player;
+let developer: TestDeveloper;
 
 beforeAll(async () => {
   world.conformance.notePromises();
-  tenant = await world.tenant();
+  developer = await world.developer();
+  tenant = await world.tenant({ ownerId: developer.id });
   await tenant.currency({ code: 'gems' });
   player = await tenant.player();
 });
 
 /** Sends a request to each operation of the planes, at both base paths, and counts the outcomes. */
 async function drive(
-  planes: Operation['plane'][],
-  { headers, body, search = '', only = () => true, on = world }: DriveOptions,
+  planes: Plane[],
+  { headers, body, search = '', only = () => true, on = world, projectId = tenant.id }: DriveOptions,
 ): Promise<Record<string, number>> {
   const operations = operationsOf(on).filter(
     (operation) => planes.includes(operation.plane) && only(operation),
@@ -68,7 +88,9 @@ async function drive(
   for (const { method, path } of operations) {
     for (const address of [path, path.replace('/v1', '')]) {
       responses.push(
-        await on.http[method](address.replace('{projectId}', tenant.id) + search)
+        await on.http[method](
+          address.replace('{projectId}', projectId).replace(/\{\w+\}/g, randomUUID()) + search,
+        )
           .set(headers)
           .send(body),
       );
@@ -86,6 +108,45 @@ interface DriveOptions {
   search?: string;
   only?: (operation: Operation) => boolean;
   on?: World;
+  projectId?: string;
+}
+
+const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+
+function credentials(plane: Plane): Record<string, string> {
+  if (plane === 'public') return {};
+  return ADMIN.includes(plane) ? developer.headers : player.headers;
+}
+
+/** What a well-formed request to sign in as a developer says; each of its fields is known somewhere. */
+const PUBLIC_BODIES: Record<string, () => Promise<object>> = {
+  signup: () => Promise.resolve({ email: 'new@example.com', password: 'correct horse' }),
+  login: () => Promise.resolve({ email: developer.email, password: developer.password }),
+  refresh: async () => ({ refresh_token: await refreshToken() }),
+  logout: async () => ({ refresh_token: await refreshToken() }),
+};
+
+async function refreshToken(): Promise<string> {
+  const { refreshToken: token } = await signDeveloperTokens(
+    { developerId: developer.id, sessionId: randomUUID(), generation: 0 },
+    world.config.sessionSecret,
+  );
+  return token;
+}
+
+/** Drives each plane with credentials that are in order, and the public one with bodies that are. */
+async function driveEach(planes: Plane[], on: World = world): Promise<Record<string, number>> {
+  const responses = [];
+  for (const { method, path, plane } of operationsOf(on).filter((found) => planes.includes(found.plane))) {
+    const name = path.split('/').at(-1) ?? '';
+    const body = plane === 'public' ? await PUBLIC_BODIES[name]?.() : undefined;
+    const address = path.replace('{projectId}', tenant.id).replace(/\{\w+\}/g, randomUUID());
+    responses.push(await on.http[method](address).set(credentials(plane)).send(body));
+  }
+  const counts = tally(responses);
+  return Object.fromEntries(
+    Object.entries(counts).map(([outcome, count]) => [outcome, count / responses.length]),
+  );
 }
 
 const key = () => ({ 'x-api-key': tenant.clientKey });
@@ -94,14 +155,13 @@ const withBody = ({ hasBody }: Operation) => hasBody;
 
 describe('every operation', () => {
   it('refuses missing, unknown and wrong keys', async () => {
-    const client = ['key', 'session'] as Operation['plane'][];
-    expect(await drive(client, { headers: {} })).toEqual({ '401 MISSING_API_KEY': 1 });
-    expect(await drive(client, { headers: { 'x-api-key': generateApiKey('client', 'production') } })).toEqual(
+    expect(await drive(CLIENT, { headers: {} })).toEqual({ '401 MISSING_API_KEY': 1 });
+    expect(await drive(CLIENT, { headers: { 'x-api-key': generateApiKey('client', 'production') } })).toEqual(
       {
         '401 INVALID_API_KEY': 1,
       },
     );
-    expect(await drive(client, { headers: { 'x-api-key': tenant.serverKey } })).toEqual({
+    expect(await drive(CLIENT, { headers: { 'x-api-key': tenant.serverKey } })).toEqual({
       '403 FORBIDDEN': 1,
     });
   });
@@ -113,26 +173,43 @@ describe('every operation', () => {
     });
   });
 
-  it('refuses all but a server key of its project, where it needs one', async () => {
+  it('refuses missing, unknown and wrong tokens, where an admin is needed', async () => {
+    expect(await drive(ADMIN, { headers: {} })).toEqual({ '401 MISSING_SESSION': 1 });
+    for (const unknown of [
+      generateApiKey('server', 'production'),
+      generatePersonalAccessToken(),
+      'hello',
+      player.headers.authorization.slice('Bearer '.length),
+    ]) {
+      expect(await drive(ADMIN, { headers: bearer(unknown) })).toEqual({ '401 INVALID_TOKEN': 1 });
+    }
+    expect(await drive(ADMIN, { headers: bearer(tenant.clientKey) })).toEqual({ '403 FORBIDDEN': 1 });
+    expect(await drive(['developer'], { headers: tenant.server })).toEqual({ '403 FORBIDDEN': 1 });
+  });
+
+  it('refuses all but the owner of the project and its server keys', async () => {
     const other = await world.tenant();
-    const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
-    expect(await drive(['server'], { headers: {} })).toEqual({ '401 MISSING_SESSION': 1 });
-    expect(await drive(['server'], { headers: bearer(generateApiKey('server', 'production')) })).toEqual({
-      '401 INVALID_TOKEN': 1,
+    const stranger = await world.developer();
+    for (const headers of [other.server, stranger.headers]) {
+      expect(await drive(['project'], { headers })).toEqual({ '403 PROJECT_FORBIDDEN': 1 });
+      for (const projectId of [randomUUID(), 'no-uuid']) {
+        expect(await drive(['project'], { headers, projectId })).toEqual({ '403 PROJECT_FORBIDDEN': 1 });
+      }
+    }
+  });
+
+  it('says 404 NOT_FOUND for a project of the caller that is deleted', async () => {
+    const { id, server } = await world.tenant({ ownerId: developer.id });
+    await world.http.delete(`/v1/admin/projects/${id}`).set(developer.headers).expect(200);
+    expect(await drive(['project'], { headers: developer.headers, projectId: id })).toEqual({
+      '404 NOT_FOUND': 1,
     });
-    expect(await drive(['server'], { headers: bearer(tenant.clientKey) })).toEqual({ '403 FORBIDDEN': 1 });
-    expect(await drive(['server'], { headers: bearer(other.serverKey) })).toEqual({
-      '403 PROJECT_FORBIDDEN': 1,
-    });
+    expect(await drive(['project'], { headers: server, projectId: id })).toEqual({ '401 INVALID_TOKEN': 1 });
   });
 
   it('refuses bodies that are broken, too large or something else', async () => {
-    const all = ['key', 'session', 'server'] as Operation['plane'][];
-    for (const plane of all) {
-      const headers = {
-        ...(plane === 'server' ? { authorization: `Bearer ${tenant.serverKey}` } : player.headers),
-        ...json,
-      };
+    for (const plane of ALL) {
+      const headers = { ...credentials(plane), ...json };
       const send = (body: string, more: object = {}, only?: (operation: Operation) => boolean) =>
         drive([plane], { headers: { ...headers, ...more }, body, only });
       expect(await send('{"a":')).toEqual({ '400 INVALID_INPUT': 1 });
@@ -145,24 +222,22 @@ describe('every operation', () => {
   });
 
   it('refuses a NUL in the query, needed or not', async () => {
-    const all = ['key', 'session', 'server'] as Operation['plane'][];
-    expect(await drive(all, { headers: player.headers, search: '?x=%00' })).toEqual({
+    expect(await drive(ALL, { headers: player.headers, search: '?x=%00' })).toEqual({
       '400 INVALID_INPUT': 1,
     });
   });
 
   it('says 500 INTERNAL_ERROR for a fault of its own, without a word about it', async () => {
-    await world.db.query(`ALTER TABLE api_keys RENAME TO away`);
+    const tables = ['api_keys', 'developers', 'developer_sessions'];
+    for (const table of tables) await world.db.query(`ALTER TABLE ${table} RENAME TO away_${table}`);
     try {
-      const headers = { ...player.headers };
-      expect(await drive(['key', 'session'], { headers })).toEqual({ '500 INTERNAL_ERROR': 1 });
-      expect(await drive(['server'], { headers: { authorization: `Bearer ${tenant.serverKey}` } })).toEqual({
-        '500 INTERNAL_ERROR': 1,
-      });
-      const { text } = await world.http.get('/client/currencies').set(headers);
+      expect(await driveEach(CLIENT)).toEqual({ '500 INTERNAL_ERROR': 1 });
+      expect(await driveEach(ADMIN)).toEqual({ '500 INTERNAL_ERROR': 1 });
+      expect(await driveEach(['public'])).toEqual({ '500 INTERNAL_ERROR': 1 });
+      const { text } = await world.http.get('/client/currencies').set(player.headers);
       expect(text).not.toMatch(/relation|api_keys|SELECT|\.ts/);
     } finally {
-      await world.db.query(`ALTER TABLE away RENAME TO api_keys`);
+      for (const table of tables) await world.db.query(`ALTER TABLE away_${table} RENAME TO ${table}`);
     }
   });
 
@@ -171,11 +246,20 @@ describe('every operation', () => {
     const proxy = await TcpProxy.to(database.url);
     const { world: cutOff, close } = await startWorld(proxy.url);
     await proxy.down();
-    expect(await drive(['key', 'session'], { headers: player.headers, on: cutOff })).toEqual({
+    expect(await driveEach([...CLIENT, ...ADMIN, 'public'], cutOff)).toEqual({
       '503 SERVICE_UNAVAILABLE': 1,
     });
-    const headers = { authorization: `Bearer ${tenant.serverKey}` };
-    expect(await drive(['server'], { headers, on: cutOff })).toEqual({ '503 SERVICE_UNAVAILABLE': 1 });
+    await close();
+    await database.drop();
+  });
+
+  it('says 429 RATE_LIMITED where one address may come only so often', async () => {
+    const database = await cloneDatabase();
+    const never = [{ requests: 0, perS: 60 }];
+    const { world: busy, close } = await startWorld(database.url, {
+      rateLimits: { signup: never, login: never, refresh: never },
+    });
+    expect(await drive(['public'], { headers: {}, on: busy })).toEqual({ '429 RATE_LIMITED': 1 });
     await close();
     await database.drop();
   });

@@ -10,30 +10,19 @@ beforeAll(async () => {
   document = (await world.http.get('/docs-json').expect(200)).body;
 });
 
-const KEY: ErrorCode[] = [
-  'MISSING_API_KEY',
-  'INVALID_API_KEY',
-  'FORBIDDEN',
+/** What every route can answer, whoever asks. */
+const ANY: ErrorCode[] = [
   'INVALID_INPUT',
   'PAYLOAD_TOO_LARGE',
   'UNSUPPORTED_MEDIA_TYPE',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
 ];
+const KEY: ErrorCode[] = ['MISSING_API_KEY', 'INVALID_API_KEY', 'FORBIDDEN', ...ANY];
 const SESSION: ErrorCode[] = [...KEY, 'MISSING_SESSION', 'INVALID_TOKEN'];
-const SERVER: ErrorCode[] = [
-  ...[
-    'MISSING_SESSION',
-    'INVALID_TOKEN',
-    'FORBIDDEN',
-    'PROJECT_FORBIDDEN',
-    'INVALID_INPUT',
-    'PAYLOAD_TOO_LARGE',
-    'UNSUPPORTED_MEDIA_TYPE',
-    'INTERNAL_ERROR',
-    'SERVICE_UNAVAILABLE',
-  ],
-] as ErrorCode[];
+const DEVELOPER: ErrorCode[] = ['MISSING_SESSION', 'INVALID_TOKEN', 'FORBIDDEN', ...ANY];
+const PROJECT: ErrorCode[] = [...DEVELOPER, 'PROJECT_FORBIDDEN', 'NOT_FOUND'];
+const LIMITED: ErrorCode[] = ['RATE_LIMITED', ...ANY];
 
 /** The contract's answers, route by route. */
 const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
@@ -45,7 +34,6 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     successes: ['201'],
     errors: [
       ...SESSION,
-
       'SELF_REFERRAL',
       'ALREADY_CLAIMED',
       'MAX_USES_REACHED',
@@ -83,7 +71,26 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/client/users/me': { successes: ['200'], errors: SESSION },
   'patch /v1/client/users/me': { successes: ['200'], errors: [...SESSION] },
   'get /v1/client/config': { successes: ['200'], errors: KEY },
-  'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: [...SERVER] },
+  'post /v1/auth/developer/signup': {
+    successes: ['201'],
+    errors: [...LIMITED, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS'],
+  },
+  'post /v1/auth/developer/login': { successes: ['200'], errors: [...LIMITED, 'INVALID_CREDENTIALS'] },
+  'post /v1/auth/developer/refresh': { successes: ['200'], errors: [...LIMITED, 'INVALID_TOKEN'] },
+  'post /v1/auth/developer/logout': { successes: ['200'], errors: LIMITED },
+  'get /v1/auth/developer/me': { successes: ['200'], errors: DEVELOPER },
+  'post /v1/auth/developer/pat/rotate': { successes: ['201'], errors: DEVELOPER },
+  'get /v1/auth/developer/audit-log': { successes: ['200'], errors: DEVELOPER },
+  'post /v1/admin/projects': { successes: ['201'], errors: DEVELOPER },
+  'get /v1/admin/projects': { successes: ['200'], errors: DEVELOPER },
+  'get /v1/admin/projects/{projectId}': { successes: ['200'], errors: PROJECT },
+  'patch /v1/admin/projects/{projectId}': { successes: ['200'], errors: PROJECT },
+  'delete /v1/admin/projects/{projectId}': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/api-keys': { successes: ['201'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/api-keys': { successes: ['200'], errors: PROJECT },
+  'delete /v1/admin/projects/{projectId}/api-keys/{keyId}': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/audit-log': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };
@@ -124,19 +131,22 @@ it('lists every route with its successes and each error code it can give, with a
   expect(listed).toEqual(Object.fromEntries(contract));
 });
 
-it('has both credentials in the Authorize dialog, required together by every client route', () => {
+it('has every credential in the Authorize dialog, required by the routes of its plane', () => {
   expect(document.components?.securitySchemes).toEqual({
     ApiKey: { type: 'apiKey', in: 'header', name: 'X-Api-Key', description: expect.any(String) },
     Session: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
+    Developer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: expect.any(String) },
     ServerKey: { type: 'http', scheme: 'bearer', bearerFormat: 'API key', description: expect.any(String) },
   });
-  const withoutSession = /^\/v1\/client\/(config|auth\/(?!link))/;
+  const planes: [RegExp, object[] | undefined][] = [
+    [/^\/health|^\/v1\/auth\/developer\/(signup|login|refresh|logout)$/, undefined],
+    [/^\/v1\/client\/(config|auth\/(?!link))/, [{ ApiKey: [] }]],
+    [/^\/v1\/client\//, [{ ApiKey: [], Session: [] }]],
+    [/^\/v1\/admin\/projects\/\{projectId\}/, [{ Developer: [] }, { ServerKey: [] }]],
+    [/^\/v1\/(admin|auth)\//, [{ Developer: [] }]],
+  ];
   for (const { path, operation } of operations()) {
-    const needed = path.startsWith('/health')
-      ? undefined
-      : path.startsWith('/v1/admin')
-        ? [{ ServerKey: [] }]
-        : [{ ApiKey: [], ...(!withoutSession.test(path) && { Session: [] }) }];
+    const needed = planes.find(([pattern]) => pattern.test(path))?.[1];
     expect({ path, security: operation.security }).toEqual({ path, security: needed });
   }
 });
@@ -150,18 +160,25 @@ it('has a summary and a name of its own for every operation, and no reference th
   }
 });
 
-it('demands no parameter that a caller may leave out', () => {
-  const parameters = operations().flatMap(({ name, operation }) =>
-    operation.parameters.map((parameter: any) => `${name} ${parameter.name} ${parameter.required}`),
+it('demands the ids in a path and no other parameter', () => {
+  const parameters = operations().flatMap(({ path, operation }) =>
+    operation.parameters.map((parameter: any) => ({ path, ...parameter })),
   );
-  expect(parameters.sort()).toEqual([
-    'get /v1/client/config If-None-Match false',
-    'get /v1/client/currencies/transactions currency_code false',
-    'get /v1/client/currencies/transactions limit false',
-    'get /v1/client/currencies/transactions offset false',
-    'post /v1/admin/projects/{projectId}/users/session projectId true',
-    'post /v1/client/referrals/claim Idempotency-Key false',
+  for (const { path, name, required, in: place } of parameters)
+    expect({ path, name, required }).toEqual({ path, name, required: place === 'path' });
+  const optional = parameters.filter(({ in: place }) => place !== 'path').map(({ name }) => name);
+  expect([...new Set(optional)].sort()).toEqual([
+    ...['Idempotency-Key', 'If-None-Match'],
+    ...['action', 'currency_code', 'limit', 'offset', 'target_id'],
   ]);
+  for (const { path, operation } of operations()) {
+    const inPath = operation.parameters.filter((parameter: any) => parameter.in === 'path');
+    const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+    expect({ path, named: inPath.map((parameter: any) => parameter.name).sort() }).toEqual({
+      path,
+      named: named.sort(),
+    });
+  }
 });
 
 it('serves Swagger UI at /docs without a foreign address', async () => {

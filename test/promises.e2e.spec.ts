@@ -1,4 +1,3 @@
-import { CurrencyService } from '../src/currency/currency.service';
 import { RewardsService } from '../src/rewards/rewards.service';
 import { useWorld, type Player, type Tenant } from './support/world';
 
@@ -35,7 +34,7 @@ describe('a reward that cannot be paid', () => {
       rewardReferrer: { gems: 50 },
       rewardReferee: { gems: 25, gold: 1 },
     });
-    await world.app.get(CurrencyService).delete(tenant.id, 'gems');
+    await tenant.deleteCurrency('gems');
 
     const { body } = await world.claim(grace, 'ADA').expect(201);
     expect(body.data.rewards).toEqual([
@@ -74,7 +73,7 @@ describe('a reward that cannot be paid', () => {
   it('is dead after 25 tries over three to four days, with its reason, and never forgotten', async () => {
     await tenant.currency({ code: 'gems' });
     await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
-    await world.app.get(CurrencyService).delete(tenant.id, 'gems');
+    await tenant.deleteCurrency('gems');
     const start = Date.now();
     await world.claim(grace, 'PROMO').expect(201);
     for (let tries = 1; tries < 25; tries += 1) {

@@ -2,8 +2,11 @@ import { useWorld } from './support/world';
 
 const world = useWorld();
 
-/** Tables that belong to no tenant: the tenants themselves, and the record of migrations. */
-const GLOBAL_TABLES = ['projects', 'migrations'];
+/** Tables that belong to no tenant: the tenants themselves, the developers who own them, and the record of migrations. */
+const GLOBAL_TABLES = [
+  ...['projects', 'migrations'],
+  ...['developers', 'developer_sessions', 'personal_access_tokens', 'developer_audit_log'],
+];
 
 describe('the schema carries the tenant', () => {
   it('in the primary key, every unique constraint and every foreign key of each tenant table', async () => {

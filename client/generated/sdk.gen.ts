@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, LogInData, LogInErrors, LogInResponses, LogOutData, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpErrors, SignUpResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses } from './types.gen.js';
+import type { ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, DeactivateApiKeyData, DeactivateApiKeyErrors, DeactivateApiKeyResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, GetAuditLogData, GetAuditLogErrors, GetAuditLogResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDeveloperAuditLogData, GetDeveloperAuditLogErrors, GetDeveloperAuditLogResponses, GetDeveloperData, GetDeveloperErrors, GetDeveloperResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, LogInData, LogInDeveloperData, LogInDeveloperErrors, LogInDeveloperResponses, LogInErrors, LogInResponses, LogOutData, LogOutDeveloperData, LogOutDeveloperErrors, LogOutDeveloperResponses, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, RefreshDeveloperData, RefreshDeveloperErrors, RefreshDeveloperResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, RotatePatData, RotatePatErrors, RotatePatResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpDeveloperData, SignUpDeveloperErrors, SignUpDeveloperResponses, SignUpErrors, SignUpResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses, UpdateProjectData, UpdateProjectErrors, UpdateProjectResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -19,6 +19,28 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 };
 
 /**
+ * Who changed what
+ *
+ * Every admin write, newest first: written in the same transaction as its effect, never changed.
+ */
+export const getAuditLog = <ThrowOnError extends boolean = false>(options: Options<GetAuditLogData, ThrowOnError>) => (options.client ?? client).get<GetAuditLogResponses, GetAuditLogErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/audit-log',
+    ...options
+});
+
+/**
+ * What was changed in your account
+ *
+ * Newest first. What was changed in a project is in the log of that project.
+ */
+export const getDeveloperAuditLog = <ThrowOnError extends boolean = false>(options?: Options<GetDeveloperAuditLogData, ThrowOnError>) => (options?.client ?? client).get<GetDeveloperAuditLogResponses, GetDeveloperAuditLogErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/auth/developer/audit-log',
+    ...options
+});
+
+/**
  * The app's remote configuration
  *
  * Unchanged since the ETag that is sent: 304.
@@ -26,6 +48,176 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 export const getConfig = <ThrowOnError extends boolean = false>(options?: Options<GetConfigData, ThrowOnError>) => (options?.client ?? client).get<GetConfigResponses, GetConfigErrors, ThrowOnError>({
     security: [{ name: 'X-Api-Key', type: 'apiKey' }],
     url: '/v1/client/config',
+    ...options
+});
+
+/**
+ * Your projects
+ *
+ * Oldest first.
+ */
+export const listProjects = <ThrowOnError extends boolean = false>(options?: Options<ListProjectsData, ThrowOnError>) => (options?.client ?? client).get<ListProjectsResponses, ListProjectsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects',
+    ...options
+});
+
+/**
+ * Create a project
+ *
+ * One per app, with a client key and a server key.
+ */
+export const createProject = <ThrowOnError extends boolean = false>(options: Options<CreateProjectData, ThrowOnError>) => (options.client ?? client).post<CreateProjectResponses, CreateProjectErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a project
+ *
+ * Its keys stop working at once. Its data stays in the database, and promised rewards are still paid.
+ */
+export const deleteProject = <ThrowOnError extends boolean = false>(options: Options<DeleteProjectData, ThrowOnError>) => (options.client ?? client).delete<DeleteProjectResponses, DeleteProjectErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}',
+    ...options
+});
+
+/**
+ * A project
+ */
+export const getProject = <ThrowOnError extends boolean = false>(options: Options<GetProjectData, ThrowOnError>) => (options.client ?? client).get<GetProjectResponses, GetProjectErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}',
+    ...options
+});
+
+/**
+ * Change a project
+ *
+ * What is left out stays as it is.
+ */
+export const updateProject = <ThrowOnError extends boolean = false>(options: Options<UpdateProjectData, ThrowOnError>) => (options.client ?? client).patch<UpdateProjectResponses, UpdateProjectErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * The API keys
+ *
+ * Newest first, deactivated ones too.
+ */
+export const listApiKeys = <ThrowOnError extends boolean = false>(options: Options<ListApiKeysData, ThrowOnError>) => (options.client ?? client).get<ListApiKeysResponses, ListApiKeysErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/api-keys',
+    ...options
+});
+
+/**
+ * Create an API key
+ */
+export const createApiKey = <ThrowOnError extends boolean = false>(options: Options<CreateApiKeyData, ThrowOnError>) => (options.client ?? client).post<CreateApiKeyResponses, CreateApiKeyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/api-keys',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Deactivate an API key
+ *
+ * For good, at once, on every instance. To rotate, create the next one first.
+ */
+export const deactivateApiKey = <ThrowOnError extends boolean = false>(options: Options<DeactivateApiKeyData, ThrowOnError>) => (options.client ?? client).delete<DeactivateApiKeyResponses, DeactivateApiKeyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/api-keys/{keyId}',
+    ...options
+});
+
+/**
+ * Sign up as a developer
+ *
+ * An account with a session, a personal access token and a first project with its keys. `SIGNUP` says who may: by default the first developer only; further ones are made on the command line.
+ */
+export const signUpDeveloper = <ThrowOnError extends boolean = false>(options: Options<SignUpDeveloperData, ThrowOnError>) => (options.client ?? client).post<SignUpDeveloperResponses, SignUpDeveloperErrors, ThrowOnError>({
+    url: '/v1/auth/developer/signup',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Log in as a developer
+ */
+export const logInDeveloper = <ThrowOnError extends boolean = false>(options: Options<LogInDeveloperData, ThrowOnError>) => (options.client ?? client).post<LogInDeveloperResponses, LogInDeveloperErrors, ThrowOnError>({
+    url: '/v1/auth/developer/login',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Exchange a refresh token
+ *
+ * A refresh token works once. Sent again within 10 s it gives the same session again (a retry); sent again later it ends the session.
+ */
+export const refreshDeveloper = <ThrowOnError extends boolean = false>(options: Options<RefreshDeveloperData, ThrowOnError>) => (options.client ?? client).post<RefreshDeveloperResponses, RefreshDeveloperErrors, ThrowOnError>({
+    url: '/v1/auth/developer/refresh',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * End a session
+ *
+ * Also when it is over already.
+ */
+export const logOutDeveloper = <ThrowOnError extends boolean = false>(options: Options<LogOutDeveloperData, ThrowOnError>) => (options.client ?? client).post<LogOutDeveloperResponses, LogOutDeveloperErrors, ThrowOnError>({
+    url: '/v1/auth/developer/logout',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Your account
+ */
+export const getDeveloper = <ThrowOnError extends boolean = false>(options?: Options<GetDeveloperData, ThrowOnError>) => (options?.client ?? client).get<GetDeveloperResponses, GetDeveloperErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/auth/developer/me',
+    ...options
+});
+
+/**
+ * Replace your personal access token
+ *
+ * The old one stops working at once.
+ */
+export const rotatePat = <ThrowOnError extends boolean = false>(options?: Options<RotatePatData, ThrowOnError>) => (options?.client ?? client).post<RotatePatResponses, RotatePatErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v1/auth/developer/pat/rotate',
     ...options
 });
 
@@ -160,7 +352,7 @@ export const updateMe = <ThrowOnError extends boolean = false>(options: Options<
  * From your server, with a server key: finds the user by your id, or makes one, and returns a session for the app.
  */
 export const openUserSession = <ThrowOnError extends boolean = false>(options: Options<OpenUserSessionData, ThrowOnError>) => (options.client ?? client).post<OpenUserSessionResponses, OpenUserSessionErrors, ThrowOnError>({
-    security: [{ scheme: 'bearer', type: 'http' }],
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
     url: '/v1/admin/projects/{projectId}/users/session',
     ...options,
     headers: {

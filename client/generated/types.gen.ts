@@ -4,13 +4,52 @@ export type ClientOptions = {
     baseUrl: string;
 };
 
+export type AuditEntryDto = {
+    id: string;
+    actor_kind: 'developer' | 'personal_access_token' | 'server_key' | 'command_line';
+    /**
+     * The developer, or the server key.
+     */
+    actor_id: string | null;
+    /**
+     * The developer's e-mail, the start of the server key, or the operating system's user.
+     */
+    actor_name: string;
+    /**
+     * Where the request came from.
+     */
+    address: string | null;
+    /**
+     * The `X-Request-Id` of the request.
+     */
+    request_id: string | null;
+    action: string;
+    /**
+     * The id of what was written.
+     */
+    target_id: string;
+    /**
+     * Its state before; null for what was made.
+     */
+    before: {
+        [key: string]: unknown;
+    } | null;
+    /**
+     * Its state after; null for what is gone.
+     */
+    after: {
+        [key: string]: unknown;
+    } | null;
+    created_at: string;
+};
+
 export type FieldErrorDto = {
     field: string;
     message: string;
 };
 
 export type ErrorDetailDto = {
-    code: 'INVALID_INPUT' | 'INVALID_REWARD' | 'INVALID_EMAIL' | 'WEAK_PASSWORD' | 'UNSUPPORTED_PROVIDER' | 'SELF_REFERRAL' | 'ALREADY_CLAIMED' | 'MAX_USES_REACHED' | 'CLAIM_LIMIT_REACHED' | 'MISSING_API_KEY' | 'INVALID_API_KEY' | 'MISSING_SESSION' | 'INVALID_TOKEN' | 'INVALID_CREDENTIALS' | 'FORBIDDEN' | 'PROJECT_FORBIDDEN' | 'INVALID_CODE' | 'NOT_FOUND' | 'REQUEST_TIMEOUT' | 'CODE_EXISTS' | 'CURRENCY_EXISTS' | 'USER_EXISTS' | 'MAX_BALANCE_TOO_LOW' | 'PAYLOAD_TOO_LARGE' | 'UNSUPPORTED_MEDIA_TYPE' | 'IDEMPOTENCY_MISMATCH' | 'RATE_LIMITED' | 'HEADERS_TOO_LARGE' | 'RETRY_EXHAUSTED' | 'CREATE_FAILED' | 'CLAIM_FAILED' | 'FETCH_FAILED' | 'INTERNAL_ERROR' | 'SERVICE_UNAVAILABLE';
+    code: 'INVALID_INPUT' | 'INVALID_REWARD' | 'INVALID_EMAIL' | 'WEAK_PASSWORD' | 'UNSUPPORTED_PROVIDER' | 'SELF_REFERRAL' | 'ALREADY_CLAIMED' | 'MAX_USES_REACHED' | 'CLAIM_LIMIT_REACHED' | 'MISSING_API_KEY' | 'INVALID_API_KEY' | 'MISSING_SESSION' | 'INVALID_TOKEN' | 'INVALID_CREDENTIALS' | 'FORBIDDEN' | 'PROJECT_FORBIDDEN' | 'SIGNUP_CLOSED' | 'INVALID_CODE' | 'NOT_FOUND' | 'REQUEST_TIMEOUT' | 'CODE_EXISTS' | 'CURRENCY_EXISTS' | 'USER_EXISTS' | 'EMAIL_EXISTS' | 'USER_ERASED' | 'MAX_BALANCE_TOO_LOW' | 'MAX_USES_TOO_LOW' | 'NOT_REPLAYABLE' | 'NOT_CANCELLABLE' | 'PAYLOAD_TOO_LARGE' | 'UNSUPPORTED_MEDIA_TYPE' | 'IDEMPOTENCY_MISMATCH' | 'RATE_LIMITED' | 'HEADERS_TOO_LARGE' | 'RETRY_EXHAUSTED' | 'CREATE_FAILED' | 'CLAIM_FAILED' | 'FETCH_FAILED' | 'INTERNAL_ERROR' | 'SERVICE_UNAVAILABLE';
     message: string;
     /**
      * What the code defines: the refused fields of INVALID_INPUT, the claim of ALREADY_CLAIMED.
@@ -32,6 +71,237 @@ export type ConfigDto = {
     data: {
         [key: string]: unknown;
     };
+};
+
+export type ProjectDto = {
+    id: string;
+    name: string;
+    bundle_id: string | null;
+    platform: string | null;
+    /**
+     * Length of generated referral codes.
+     */
+    referral_code_length: number;
+    /**
+     * How many different codes one user may claim; null: no limit.
+     */
+    max_claims_per_user: number | null;
+    created_at: string;
+    updated_at: string;
+};
+
+export type KeyPairDto = {
+    /**
+     * For the app: `X-Api-Key`.
+     */
+    client: string;
+    /**
+     * For your servers: `Authorization: Bearer`.
+     */
+    server: string;
+};
+
+export type CreatedProjectDto = {
+    project: ProjectDto;
+    /**
+     * Shown here and never again.
+     */
+    api_keys: KeyPairDto;
+};
+
+export type NewProjectDto = {
+    bundle_id?: string | null;
+    platform?: string | null;
+    /**
+     * Length of generated referral codes.
+     */
+    referral_code_length?: number;
+    /**
+     * How many different codes one user may claim; null: no limit.
+     */
+    max_claims_per_user?: number | null;
+    name: string;
+    /**
+     * Marks the keys.
+     */
+    environment?: 'development' | 'production';
+};
+
+export type UpdateProjectDto = {
+    bundle_id?: string | null;
+    platform?: string | null;
+    /**
+     * Length of generated referral codes.
+     */
+    referral_code_length?: number;
+    /**
+     * How many different codes one user may claim; null: no limit.
+     */
+    max_claims_per_user?: number | null;
+    name?: string;
+};
+
+export type NewApiKeyDto = {
+    id: string;
+    key_type: 'client' | 'server';
+    environment: 'development' | 'production';
+    /**
+     * How the key begins.
+     */
+    prefix: string;
+    is_active: boolean;
+    /**
+     * To the minute.
+     */
+    last_used_at: string | null;
+    created_at: string;
+    /**
+     * The key itself. Shown here and never again.
+     */
+    key: string;
+};
+
+export type CreateApiKeyDto = {
+    key_type: 'client' | 'server';
+    environment: 'development' | 'production';
+};
+
+export type ApiKeyDto = {
+    id: string;
+    key_type: 'client' | 'server';
+    environment: 'development' | 'production';
+    /**
+     * How the key begins.
+     */
+    prefix: string;
+    is_active: boolean;
+    /**
+     * To the minute.
+     */
+    last_used_at: string | null;
+    created_at: string;
+};
+
+export type DeveloperDto = {
+    id: string;
+    email: string;
+    name: string | null;
+    created_at: string;
+    updated_at: string;
+};
+
+export type FirstKeysDto = {
+    /**
+     * For the app: `X-Api-Key`.
+     */
+    client: string;
+    /**
+     * For your servers: `Authorization: Bearer`.
+     */
+    server: string;
+};
+
+export type FirstProjectDto = {
+    id: string;
+    name: string;
+    /**
+     * Shown here and never again.
+     */
+    api_keys: FirstKeysDto;
+};
+
+export type SignedUpDto = {
+    /**
+     * Send it as `Authorization: Bearer`.
+     */
+    access_token: string;
+    /**
+     * Works once; exchange it at `/auth/developer/refresh`.
+     */
+    refresh_token: string;
+    /**
+     * When the access token stops working.
+     */
+    expires_at: string;
+    developer: DeveloperDto;
+    /**
+     * A personal access token, for scripts. It does not expire. Shown here and never again.
+     */
+    pat: string;
+    project: FirstProjectDto;
+};
+
+export type DeveloperSignUpDto = {
+    email: string;
+    /**
+     * 8 to 200 characters.
+     */
+    password: string;
+    name?: string;
+};
+
+export type DeveloperSessionDto = {
+    /**
+     * Send it as `Authorization: Bearer`.
+     */
+    access_token: string;
+    /**
+     * Works once; exchange it at `/auth/developer/refresh`.
+     */
+    refresh_token: string;
+    /**
+     * When the access token stops working.
+     */
+    expires_at: string;
+    developer: DeveloperDto;
+};
+
+export type DeveloperLoginDto = {
+    email: string;
+    /**
+     * 8 to 200 characters.
+     */
+    password: string;
+};
+
+export type DeveloperRefreshDto = {
+    refresh_token: string;
+};
+
+export type DeveloperLoggedOutDto = {
+    logged_out: true;
+};
+
+export type PatDto = {
+    id: string;
+    /**
+     * How the token begins.
+     */
+    prefix: string;
+    created_at: string;
+    /**
+     * To the minute.
+     */
+    last_used_at: string | null;
+};
+
+export type MeDto = {
+    id: string;
+    email: string;
+    name: string | null;
+    created_at: string;
+    updated_at: string;
+    /**
+     * The personal access token in force.
+     */
+    pat: PatDto | null;
+};
+
+export type RotatedPatDto = {
+    /**
+     * A personal access token, for scripts. It does not expire. Shown here and never again.
+     */
+    pat: string;
 };
 
 export type AuthProviderDto = {
@@ -263,6 +533,154 @@ export type HealthDto = {
     status: 'ok';
 };
 
+export type GetAuditLogData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+        /**
+         * Only this action.
+         */
+        action?: string;
+        /**
+         * Only what was done to this.
+         */
+        target_id?: string;
+    };
+    url: '/v1/admin/projects/{projectId}/audit-log';
+};
+
+export type GetAuditLogErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetAuditLogError = GetAuditLogErrors[keyof GetAuditLogErrors];
+
+export type GetAuditLogResponses = {
+    /**
+     * One page of the log.
+     */
+    200: {
+        data: Array<AuditEntryDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type GetAuditLogResponse = GetAuditLogResponses[keyof GetAuditLogResponses];
+
+export type GetDeveloperAuditLogData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+        /**
+         * Only this action.
+         */
+        action?: string;
+        /**
+         * Only what was done to this.
+         */
+        target_id?: string;
+    };
+    url: '/v1/auth/developer/audit-log';
+};
+
+export type GetDeveloperAuditLogErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
+     */
+    403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetDeveloperAuditLogError = GetDeveloperAuditLogErrors[keyof GetDeveloperAuditLogErrors];
+
+export type GetDeveloperAuditLogResponses = {
+    /**
+     * One page of the log.
+     */
+    200: {
+        data: Array<AuditEntryDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type GetDeveloperAuditLogResponse = GetDeveloperAuditLogResponses[keyof GetDeveloperAuditLogResponses];
+
 export type GetConfigData = {
     body?: never;
     headers?: {
@@ -314,6 +732,781 @@ export type GetConfigResponses = {
 };
 
 export type GetConfigResponse = GetConfigResponses[keyof GetConfigResponses];
+
+export type ListProjectsData = {
+    body?: never;
+    path?: never;
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+    };
+    url: '/v1/admin/projects';
+};
+
+export type ListProjectsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
+     */
+    403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListProjectsError = ListProjectsErrors[keyof ListProjectsErrors];
+
+export type ListProjectsResponses = {
+    /**
+     * One page of projects.
+     */
+    200: {
+        data: Array<ProjectDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListProjectsResponse = ListProjectsResponses[keyof ListProjectsResponses];
+
+export type CreateProjectData = {
+    body: NewProjectDto;
+    path?: never;
+    query?: never;
+    url: '/v1/admin/projects';
+};
+
+export type CreateProjectErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
+     */
+    403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CreateProjectError = CreateProjectErrors[keyof CreateProjectErrors];
+
+export type CreateProjectResponses = {
+    /**
+     * The project and its keys.
+     */
+    201: {
+        data: CreatedProjectDto;
+    };
+};
+
+export type CreateProjectResponse = CreateProjectResponses[keyof CreateProjectResponses];
+
+export type DeleteProjectData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}';
+};
+
+export type DeleteProjectErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DeleteProjectError = DeleteProjectErrors[keyof DeleteProjectErrors];
+
+export type DeleteProjectResponses = {
+    /**
+     * The project as it was.
+     */
+    200: {
+        data: ProjectDto;
+    };
+};
+
+export type DeleteProjectResponse = DeleteProjectResponses[keyof DeleteProjectResponses];
+
+export type GetProjectData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}';
+};
+
+export type GetProjectErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetProjectError = GetProjectErrors[keyof GetProjectErrors];
+
+export type GetProjectResponses = {
+    /**
+     * The project.
+     */
+    200: {
+        data: ProjectDto;
+    };
+};
+
+export type GetProjectResponse = GetProjectResponses[keyof GetProjectResponses];
+
+export type UpdateProjectData = {
+    body: UpdateProjectDto;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}';
+};
+
+export type UpdateProjectErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type UpdateProjectError = UpdateProjectErrors[keyof UpdateProjectErrors];
+
+export type UpdateProjectResponses = {
+    /**
+     * The project after the change.
+     */
+    200: {
+        data: ProjectDto;
+    };
+};
+
+export type UpdateProjectResponse = UpdateProjectResponses[keyof UpdateProjectResponses];
+
+export type ListApiKeysData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+    };
+    url: '/v1/admin/projects/{projectId}/api-keys';
+};
+
+export type ListApiKeysErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListApiKeysError = ListApiKeysErrors[keyof ListApiKeysErrors];
+
+export type ListApiKeysResponses = {
+    /**
+     * One page of keys.
+     */
+    200: {
+        data: Array<ApiKeyDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListApiKeysResponse = ListApiKeysResponses[keyof ListApiKeysResponses];
+
+export type CreateApiKeyData = {
+    body: CreateApiKeyDto;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/api-keys';
+};
+
+export type CreateApiKeyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CreateApiKeyError = CreateApiKeyErrors[keyof CreateApiKeyErrors];
+
+export type CreateApiKeyResponses = {
+    /**
+     * The key.
+     */
+    201: {
+        data: NewApiKeyDto;
+    };
+};
+
+export type CreateApiKeyResponse = CreateApiKeyResponses[keyof CreateApiKeyResponses];
+
+export type DeactivateApiKeyData = {
+    body?: never;
+    path: {
+        keyId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/api-keys/{keyId}';
+};
+
+export type DeactivateApiKeyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DeactivateApiKeyError = DeactivateApiKeyErrors[keyof DeactivateApiKeyErrors];
+
+export type DeactivateApiKeyResponses = {
+    /**
+     * The key, no longer active.
+     */
+    200: {
+        data: ApiKeyDto;
+    };
+};
+
+export type DeactivateApiKeyResponse = DeactivateApiKeyResponses[keyof DeactivateApiKeyResponses];
+
+export type SignUpDeveloperData = {
+    body: DeveloperSignUpDto;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/signup';
+};
+
+export type SignUpDeveloperErrors = {
+    /**
+     * `INVALID_EMAIL`: This is not an e-mail address. Check its spelling.<br>`WEAK_PASSWORD`: The password is too short. Use 8 to 200 characters.<br>`INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `SIGNUP_CLOSED`: Sign-up is closed on this server. Ask its operator for an account.
+     */
+    403: ErrorDto;
+    /**
+     * `EMAIL_EXISTS`: There is a developer with this e-mail. Log in instead.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type SignUpDeveloperError = SignUpDeveloperErrors[keyof SignUpDeveloperErrors];
+
+export type SignUpDeveloperResponses = {
+    /**
+     * The account. Token and keys are not shown again.
+     */
+    201: {
+        data: SignedUpDto;
+    };
+};
+
+export type SignUpDeveloperResponse = SignUpDeveloperResponses[keyof SignUpDeveloperResponses];
+
+export type LogInDeveloperData = {
+    body: DeveloperLoginDto;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/login';
+};
+
+export type LogInDeveloperErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `INVALID_CREDENTIALS`: E-mail and password do not match an account.
+     */
+    401: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type LogInDeveloperError = LogInDeveloperErrors[keyof LogInDeveloperErrors];
+
+export type LogInDeveloperResponses = {
+    /**
+     * The session.
+     */
+    200: {
+        data: DeveloperSessionDto;
+    };
+};
+
+export type LogInDeveloperResponse = LogInDeveloperResponses[keyof LogInDeveloperResponses];
+
+export type RefreshDeveloperData = {
+    body: DeveloperRefreshDto;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/refresh';
+};
+
+export type RefreshDeveloperErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type RefreshDeveloperError = RefreshDeveloperErrors[keyof RefreshDeveloperErrors];
+
+export type RefreshDeveloperResponses = {
+    /**
+     * The next access token and refresh token.
+     */
+    200: {
+        data: DeveloperSessionDto;
+    };
+};
+
+export type RefreshDeveloperResponse = RefreshDeveloperResponses[keyof RefreshDeveloperResponses];
+
+export type LogOutDeveloperData = {
+    body: DeveloperRefreshDto;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/logout';
+};
+
+export type LogOutDeveloperErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type LogOutDeveloperError = LogOutDeveloperErrors[keyof LogOutDeveloperErrors];
+
+export type LogOutDeveloperResponses = {
+    /**
+     * The session is over.
+     */
+    200: {
+        data: DeveloperLoggedOutDto;
+    };
+};
+
+export type LogOutDeveloperResponse = LogOutDeveloperResponses[keyof LogOutDeveloperResponses];
+
+export type GetDeveloperData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/me';
+};
+
+export type GetDeveloperErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
+     */
+    403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetDeveloperError = GetDeveloperErrors[keyof GetDeveloperErrors];
+
+export type GetDeveloperResponses = {
+    /**
+     * The account.
+     */
+    200: {
+        data: MeDto;
+    };
+};
+
+export type GetDeveloperResponse = GetDeveloperResponses[keyof GetDeveloperResponses];
+
+export type RotatePatData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v1/auth/developer/pat/rotate';
+};
+
+export type RotatePatErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.
+     */
+    403: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type RotatePatError = RotatePatErrors[keyof RotatePatErrors];
+
+export type RotatePatResponses = {
+    /**
+     * The new token.
+     */
+    201: {
+        data: RotatedPatDto;
+    };
+};
+
+export type RotatePatResponse = RotatePatResponses[keyof RotatePatResponses];
 
 export type SignInAnonymouslyData = {
     body?: EmptyDto;
@@ -399,7 +1592,7 @@ export type SignUpErrors = {
      */
     415: ErrorDto;
     /**
-     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
      */
     429: ErrorDto;
     /**
@@ -454,7 +1647,7 @@ export type LogInErrors = {
      */
     415: ErrorDto;
     /**
-     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
      */
     429: ErrorDto;
     /**
@@ -815,9 +2008,13 @@ export type OpenUserSessionErrors = {
      */
     401: ErrorDto;
     /**
-     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This key belongs to another project.
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
      */
     403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
     /**
      * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
      */
@@ -1067,7 +2264,7 @@ export type ClaimCodeErrors = {
      */
     422: ErrorDto;
     /**
-     * `RATE_LIMITED`: Too many wrong guesses. Try again after Retry-After seconds.
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
      */
     429: ErrorDto;
     /**

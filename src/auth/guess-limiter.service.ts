@@ -48,18 +48,18 @@ export class GuessLimiter {
       return await work();
     } catch (error) {
       if (error instanceof ApiError && error.code === wrong) {
-        for (const { limiter, key } of counters) await limiter.consume(key).catch(rethrow);
+        for (const { limiter, key } of counters) await limiter.consume(key).catch(refuseTooMany);
       }
       throw error;
     }
   }
 }
 
-/** The library rejects with its state when the limit is reached, and with an error when it is broken. */
-function rethrow(reason: unknown): never {
-  throw reason instanceof RateLimiterRes ? tooMany(reason) : reason;
-}
-
 function tooMany({ msBeforeNext }: RateLimiterRes): ApiError {
   return new ApiError('RATE_LIMITED', { retryAfterS: Math.max(1, Math.ceil(msBeforeNext / 1000)) });
+}
+
+/** The library rejects with its state when the limit is reached, and with an error when it is broken. */
+export function refuseTooMany(reason: unknown): never {
+  throw reason instanceof RateLimiterRes ? tooMany(reason) : reason;
 }

@@ -1,12 +1,15 @@
 import { applyDecorators } from '@nestjs/common';
 import { ApiSecurity } from '@nestjs/swagger';
-import { ApiErrors } from '../common/api-docs';
+import { ApiErrors, ApiId } from '../common/api-docs';
 import type { ErrorCode } from '../common/error-catalogue';
-import { KeyOnly, ServerKey } from './access';
+import { DeveloperOnly, KeyOnly, ProjectAdmin, Public } from './access';
+import { RateLimited } from './rate-limit.guard';
+import type { RateLimitName } from '../config';
 
 /** Names of the security schemes in the OpenAPI document. */
 export const API_KEY_SCHEME = 'ApiKey';
 export const SESSION_SCHEME = 'Session';
+export const DEVELOPER_SCHEME = 'Developer';
 export const SERVER_KEY_SCHEME = 'ServerKey';
 
 const KEY_ERRORS = ['MISSING_API_KEY', 'INVALID_API_KEY', 'FORBIDDEN'] as const;
@@ -31,10 +34,28 @@ export const KeyOnlyRoute = (...codes: ErrorCode[]) =>
     ApiErrors(...KEY_ERRORS, ...codes, ...ANY_ROUTE),
   );
 
-/** An admin route for the servers of an app. */
-export const ServerRoute = (...codes: ErrorCode[]) =>
+const ADMIN_ERRORS = ['MISSING_SESSION', 'INVALID_TOKEN', 'FORBIDDEN'] as const;
+
+/** An admin route for every developer. */
+export const DeveloperRoute = (...codes: ErrorCode[]) =>
   applyDecorators(
-    ServerKey(),
-    ApiSecurity({ [SERVER_KEY_SCHEME]: [] }),
-    ApiErrors('MISSING_SESSION', 'INVALID_TOKEN', 'FORBIDDEN', 'PROJECT_FORBIDDEN', ...codes, ...ANY_ROUTE),
+    DeveloperOnly(),
+    ApiSecurity({ [DEVELOPER_SCHEME]: [] }),
+    ApiErrors(...ADMIN_ERRORS, ...codes, ...ANY_ROUTE),
   );
+
+/** An admin route of one project, for the developer who owns it and for its servers. */
+export const ProjectRoute = (...codes: ErrorCode[]) =>
+  applyDecorators(
+    ProjectAdmin(),
+    ApiId('projectId'),
+    ApiSecurity({ [DEVELOPER_SCHEME]: [] }),
+    ApiSecurity({ [SERVER_KEY_SCHEME]: [] }),
+    ApiErrors(
+      ...new Set([...ADMIN_ERRORS, 'PROJECT_FORBIDDEN', 'NOT_FOUND', ...codes, ...ANY_ROUTE] as const),
+    ),
+  );
+
+/** A route without credentials that one network address may call only so often: signing up and in. */
+export const LimitedRoute = (limit: RateLimitName, ...codes: ErrorCode[]) =>
+  applyDecorators(Public(), RateLimited(limit), ApiErrors('RATE_LIMITED', ...codes, ...ANY_ROUTE));

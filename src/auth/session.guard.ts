@@ -2,12 +2,12 @@ import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiError } from '../common/api-error';
 import { bearerToken } from '../common/request';
-import { accessOf } from './access';
+import { accessOf, needsClientKey } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { SessionsService } from './sessions.service';
 
 /**
- * Second guard: the Bearer session, which must be of the key's project. Where a key is enough, a stale session hurts
+ * On the client plane, the Bearer session, which must be of the key's project. Where a key is enough, a stale session hurts
  * nobody. Contract §1: MISSING_SESSION, INVALID_TOKEN.
  */
 @Injectable()
@@ -19,7 +19,7 @@ export class SessionGuard implements CanActivate {
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
     const access = accessOf(context, this.reflector);
-    if (access === 'public' || access === 'server') return true;
+    if (!needsClientKey(access)) return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const token = bearerToken(request);
     request.caller =

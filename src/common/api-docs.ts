@@ -1,5 +1,5 @@
 import { applyDecorators, type Type } from '@nestjs/common';
-import { ApiExtraModels, ApiProperty, ApiResponse, getSchemaPath } from '@nestjs/swagger';
+import { ApiExtraModels, ApiParam, ApiProperty, ApiResponse, getSchemaPath } from '@nestjs/swagger';
 import type { FieldError } from './api-error';
 import { ERROR_CATALOGUE, type ErrorCode } from './error-catalogue';
 
@@ -92,6 +92,11 @@ export function ApiPage(dto: Type, description: string) {
       },
     }),
   );
+}
+
+/** Documents an id in the path. */
+export function ApiId(name: string) {
+  return ApiParam({ name, schema: { type: 'string', format: 'uuid' } });
 }
 
 /** Documents each error code that a route can answer with, grouped by status, with an example of each. */

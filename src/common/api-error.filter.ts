@@ -2,7 +2,7 @@ import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Logger } from '@n
 import { HttpAdapterHost } from '@nestjs/core';
 import { ApiError, errorBody } from './api-error';
 import { type ErrorCode } from './error-catalogue';
-import { isDatabaseUnavailable } from './database-error';
+import { isDatabaseUnavailable, isLockTimeout, isRetryable } from './database-error';
 import { type RequestWithId } from './request';
 
 /** What the router, the body parser and Nest itself report by status alone. */
@@ -45,7 +45,8 @@ export class ApiErrorFilter implements ExceptionFilter {
 
 function toApiError(exception: unknown): ApiError {
   if (exception instanceof ApiError) return exception;
-  if (isDatabaseUnavailable(exception)) {
+  // also when somebody else kept a row locked for too long, or won too often
+  if (isDatabaseUnavailable(exception) || isLockTimeout(exception) || isRetryable(exception)) {
     return new ApiError('SERVICE_UNAVAILABLE', { cause: exception, retryAfterS: 1 });
   }
   const status = httpStatus(exception);

@@ -42,7 +42,11 @@ export const ERROR_CATALOGUE = {
   },
   INVALID_CREDENTIALS: { status: 401, message: 'E-mail and password do not match an account.' },
   FORBIDDEN: { status: 403, message: 'This kind of key may not call this route. Use a client key here.' },
-  PROJECT_FORBIDDEN: { status: 403, message: 'This key belongs to another project.' },
+  PROJECT_FORBIDDEN: { status: 403, message: 'This project is not yours, or not that of your key.' },
+  SIGNUP_CLOSED: {
+    status: 403,
+    message: 'Sign-up is closed on this server. Ask its operator for an account.',
+  },
   INVALID_CODE: { status: 404, message: 'There is no active referral code with this spelling.' },
   NOT_FOUND: { status: 404, message: 'There is nothing at this address.' },
   REQUEST_TIMEOUT: { status: 408, message: 'The request did not arrive in time. Send it again.' },
@@ -55,7 +59,24 @@ export const ERROR_CATALOGUE = {
     status: 409,
     message: 'This project already has a user who signs in like this. Log in instead.',
   },
-  MAX_BALANCE_TOO_LOW: { status: 409, message: 'A balance stands above this maximum. Choose a higher one.' },
+  EMAIL_EXISTS: { status: 409, message: 'There is a developer with this e-mail. Log in instead.' },
+  USER_ERASED: { status: 409, message: 'This user is erased, which cannot be undone.' },
+  MAX_BALANCE_TOO_LOW: {
+    status: 409,
+    message: 'Balances stand above this maximum. Choose a higher one; details.highest_balance would fit.',
+  },
+  MAX_USES_TOO_LOW: {
+    status: 409,
+    message: 'The code has been used more often than this. Choose a higher max_uses, or deactivate the code.',
+  },
+  NOT_REPLAYABLE: {
+    status: 409,
+    message: 'Only dead and cancelled rewards are replayed. A pending one is tried on its own.',
+  },
+  NOT_CANCELLABLE: {
+    status: 409,
+    message: 'Only pending and dead rewards are cancelled. A granted one is in the ledger for good.',
+  },
   PAYLOAD_TOO_LARGE: { status: 413, message: 'The body is larger than 16 kB. Send less.' },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
@@ -65,7 +86,7 @@ export const ERROR_CATALOGUE = {
     status: 422,
     message: 'This Idempotency-Key was used with another body. Use a new key for a new request.',
   },
-  RATE_LIMITED: { status: 429, message: 'Too many wrong guesses. Try again after Retry-After seconds.' },
+  RATE_LIMITED: { status: 429, message: 'Too many requests. Try again after Retry-After seconds.' },
   HEADERS_TOO_LARGE: {
     status: 431,
     message: 'The request headers are too large. Send fewer or shorter ones.',

@@ -5,13 +5,13 @@ import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
 import { ApiData, ApiPage } from '../common/api-docs';
 import type { Page } from '../common/page';
+import { BalancesService } from './balances.service';
 import { BalanceDto, TransactionDto, TransactionsQuery } from './currency.dto';
-import { CurrencyService } from './currency.service';
 
 @ApiTags('Currencies')
 @Controller('client/currencies')
 export class CurrencyController {
-  constructor(private readonly currencies: CurrencyService) {}
+  constructor(private readonly balances: BalancesService) {}
 
   @Get()
   @ClientRoute()
@@ -21,7 +21,7 @@ export class CurrencyController {
   })
   @ApiData(BalanceDto, { status: 200, description: 'The balances.', isArray: true })
   getBalances(@CurrentCaller() caller: Caller): Promise<BalanceDto[]> {
-    return this.currencies.balances(caller);
+    return this.balances.list(caller);
   }
 
   @Get('transactions')
@@ -35,6 +35,6 @@ export class CurrencyController {
     @CurrentCaller() caller: Caller,
     @Query() query: TransactionsQuery,
   ): Promise<Page<TransactionDto>> {
-    return this.currencies.transactions(caller, query, query.currency_code);
+    return this.balances.transactions(caller, query, query.currency_code);
   }
 }

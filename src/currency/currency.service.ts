@@ -1,15 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { IsNull, type DataSource } from 'typeorm';
-import type { Caller } from '../auth/sessions.service';
+import { IsNull, type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { AuditLogService, type Change } from '../audit/audit-log.service';
+import type { Actor } from '../auth/actor';
 import { ApiError } from '../common/api-error';
 import type { ErrorCode } from '../common/error-catalogue';
 import { violatedRule } from '../common/database-error';
+import { definedOnly } from '../common/defined-only';
 import { Page, type PageQuery } from '../common/page';
-import { inTransaction } from '../common/transaction';
 import { MAX_AMOUNT } from './amount';
 import { Currency } from './currency.entity';
-import type { TransactionSource, TransactionType } from './ledger.service';
 
 export interface NewCurrency {
   /** 1 to 32 letters, digits, `_` and `-`, a letter first. */
@@ -23,27 +23,13 @@ export interface NewCurrency {
   maxBalance?: number;
 }
 
-/** A currency with the caller's balance in it. */
-export interface BalanceRow {
-  currency_code: string;
-  name: string;
-  is_premium: boolean;
-  balance: number;
-  lifetime_earned: number;
-  lifetime_spent: number;
-}
-
-export interface TransactionRow {
-  id: string;
-  app_user_id: string;
-  currency_code: string;
-  amount: number;
-  requested_amount: number;
-  balance_after: number;
-  transaction_type: TransactionType;
-  source: TransactionSource;
-  reference_id: string | null;
-  created_at: Date;
+/** What may change of a currency. Its code may not: rewards name it. */
+export interface CurrencyChanges {
+  name?: string;
+  description?: string | null;
+  isPremium?: boolean;
+  initialBalance?: number;
+  maxBalance?: number;
 }
 
 const REFUSAL_BY_RULE: Record<string, ErrorCode> = {
@@ -53,14 +39,17 @@ const REFUSAL_BY_RULE: Record<string, ErrorCode> = {
 
 @Injectable()
 export class CurrencyService {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly auditLog: AuditLogService,
+  ) {}
 
   /**
    * Defines a currency. A code that was deleted is taken up again, with its balances and history.
    *
    * @throws ApiError CURRENCY_EXISTS, or MAX_BALANCE_TOO_LOW when balances from before stand above the new maximum
    */
-  async create(projectId: string, currency: NewCurrency): Promise<Currency> {
+  create(by: Actor, projectId: string, currency: NewCurrency): Promise<Currency> {
     const values = {
       ...{ projectId, code: currency.code, name: currency.name, deletedAt: null },
       description: currency.description ?? null,
@@ -68,27 +57,63 @@ export class CurrencyService {
       initialBalance: currency.initialBalance ?? 0,
       maxBalance: currency.maxBalance ?? MAX_AMOUNT,
     };
-    try {
-      return await inTransaction(this.dataSource, async ({ manager }) => {
-        const existing = await manager.findOne(Currency, {
-          where: { projectId, code: currency.code },
-          lock: { mode: 'pessimistic_write' },
-        });
-        if (existing && existing.deletedAt === null) throw new ApiError('CURRENCY_EXISTS');
-        return manager.save(Currency, { ...existing, ...values });
+    return this.write(by, projectId, 'currency.create', async ({ manager }) => {
+      const existing = await manager.findOne(Currency, {
+        where: { projectId, code: currency.code },
+        lock: { mode: 'pessimistic_write' },
       });
-    } catch (error) {
-      const refusal = REFUSAL_BY_RULE[violatedRule(error) ?? ''];
-      throw refusal === undefined ? error : new ApiError(refusal, { cause: error });
-    }
+      if (existing && existing.deletedAt === null) throw new ApiError('CURRENCY_EXISTS');
+      if (existing) await assertCovered(manager, existing, values.maxBalance);
+      const made = await manager.save(Currency, { ...existing, ...values });
+      return { result: made, targetId: made.id, before: existing ?? undefined, after: made };
+    });
+  }
+
+  /**
+   * Changes what is given. A higher maximum lets later credits through; it does not pay what was clamped before.
+   *
+   * @throws ApiError NOT_FOUND, MAX_BALANCE_TOO_LOW, INVALID_INPUT when the initial balance exceeds the maximum
+   */
+  update(by: Actor, projectId: string, id: string, changes: CurrencyChanges): Promise<Currency> {
+    return this.write(by, projectId, 'currency.update', async ({ manager }) => {
+      const before = await lockCurrency(manager, projectId, id);
+      const given = definedOnly(changes);
+      const { initialBalance, maxBalance } = { ...before, ...given };
+      if (initialBalance > maxBalance) throw initialTooHigh();
+      if (maxBalance < before.maxBalance) await assertCovered(manager, before, maxBalance);
+      await manager.update(Currency, { projectId, id }, { ...given, updatedAt: () => 'clock_timestamp()' });
+      const after = await manager.findOneByOrFail(Currency, { projectId, id });
+      return { result: after, targetId: id, before, after };
+    });
   }
 
   /** Deletes a currency softly: balances, history and promised rewards stay. @throws ApiError NOT_FOUND */
-  async delete(projectId: string, code: string): Promise<void> {
-    const result = await this.dataSource
-      .getRepository(Currency)
-      .update({ projectId, code, deletedAt: IsNull() }, { deletedAt: () => 'now()' });
-    if (result.affected === 0) throw new ApiError('NOT_FOUND', { message: `There is no currency ${code}.` });
+  delete(by: Actor, projectId: string, id: string): Promise<Currency> {
+    return this.write(by, projectId, 'currency.delete', async ({ manager }) => {
+      const before = await lockCurrency(manager, projectId, id);
+      await manager.update(Currency, { projectId, id }, { deletedAt: () => 'clock_timestamp()' });
+      return { result: before, targetId: id, before };
+    });
+  }
+
+  /** The currencies of a project, oldest first. */
+  async list(projectId: string, window: PageQuery): Promise<Page<Currency>> {
+    const [currencies, total] = await this.dataSource.getRepository(Currency).findAndCount({
+      where: { projectId, deletedAt: IsNull() },
+      order: { createdAt: 'ASC', code: 'ASC' },
+      skip: window.offset,
+      take: window.limit,
+    });
+    return new Page(currencies, total, window);
+  }
+
+  /** The currency with this code. @throws ApiError NOT_FOUND */
+  async getByCode(projectId: string, code: string): Promise<Currency> {
+    const currency = await this.dataSource.manager.findOne(Currency, {
+      where: { projectId, code, deletedAt: IsNull() },
+    });
+    if (currency === null) throw new ApiError('NOT_FOUND', { message: `There is no currency ${code}.` });
+    return currency;
   }
 
   /** The codes of the project's currencies, those given or all of them. */
@@ -99,49 +124,71 @@ export class CurrencyService {
     return new Set(rows.map((row) => row.code));
   }
 
-  /** The caller's balance in every currency of the project, with the initial balance where nothing moved yet. */
-  async balances({ projectId, userId }: Caller): Promise<BalanceRow[]> {
-    return this.dataSource.query(
-      `SELECT c.code AS currency_code, c.name, c.is_premium,
-              coalesce(b.balance, c.initial_balance) AS balance,
-              coalesce(b.lifetime_earned, 0) AS lifetime_earned,
-              coalesce(b.lifetime_spent, 0) AS lifetime_spent
-         FROM currencies c
-         LEFT JOIN balances b ON b.project_id = c.project_id AND b.currency_id = c.id AND b.user_id = $2
-        WHERE c.project_id = $1 AND c.deleted_at IS NULL
-        ORDER BY c.created_at, c.code`,
-      [projectId, userId],
-    );
-  }
-
-  /**
-   * The caller's ledger, newest first.
-   *
-   * @param currencyCode only the lines of this currency
-   * @throws ApiError FETCH_FAILED
-   */
-  async transactions(
-    { projectId, userId }: Caller,
-    window: PageQuery,
-    currencyCode?: string,
-  ): Promise<Page<TransactionRow>> {
-    const from = `FROM currency_transactions t JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
-                 WHERE t.project_id = $1 AND t.user_id = $2 AND ($3::text IS NULL OR c.code = $3)`;
-    const filter = [projectId, userId, currencyCode ?? null];
+  /** Writes a currency with its line in the audit log; what a constraint refuses has its code. */
+  private async write(
+    by: Actor,
+    projectId: string,
+    action: string,
+    work: (queryRunner: QueryRunner) => Promise<CurrencyChange>,
+  ): Promise<Currency> {
     try {
-      const rows = await this.dataSource.query<TransactionRow[]>(
-        `SELECT t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
-                t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at
-           ${from} ORDER BY t.seq DESC LIMIT $4 OFFSET $5`,
-        [...filter, window.limit, window.offset],
-      );
-      const [{ total }] = await this.dataSource.query<[{ total: number }]>(
-        `SELECT count(*) AS total ${from}`,
-        filter,
-      );
-      return new Page(rows, total, window);
+      return await this.auditLog.write(by, { projectId }, action, async (queryRunner) => {
+        const { before, after, ...change } = await work(queryRunner);
+        return { ...change, before: before && toCurrencyJson(before), after: after && toCurrencyJson(after) };
+      });
     } catch (error) {
-      throw new ApiError('FETCH_FAILED', { cause: error });
+      const rule = violatedRule(error);
+      if (rule === 'currencies_initial_balance_range') throw initialTooHigh();
+      const refusal = REFUSAL_BY_RULE[rule ?? ''];
+      throw refusal === undefined ? error : new ApiError(refusal, { cause: error });
     }
   }
+}
+
+interface CurrencyChange extends Change<Currency> {
+  before?: Currency;
+  after?: Currency;
+}
+
+async function lockCurrency(manager: EntityManager, projectId: string, id: string): Promise<Currency> {
+  const currency = await manager.findOne(Currency, {
+    where: { projectId, id, deletedAt: IsNull() },
+    lock: { mode: 'pessimistic_write' },
+  });
+  if (currency === null)
+    throw new ApiError('NOT_FOUND', { message: `There is no currency ${id} in this project.` });
+  return currency;
+}
+
+/** Under the lock on the currency no balance of it can rise. @throws ApiError MAX_BALANCE_TOO_LOW with how many are above */
+async function assertCovered(
+  manager: EntityManager,
+  { projectId, id }: Currency,
+  maxBalance: number,
+): Promise<void> {
+  const [above] = await manager.query<[{ users_above: number; highest_balance: number | null }]>(
+    `SELECT count(*) AS users_above, max(balance) AS highest_balance
+       FROM balances WHERE project_id = $1 AND currency_id = $2 AND balance > $3`,
+    [projectId, id, maxBalance],
+  );
+  if (above.users_above > 0) throw new ApiError('MAX_BALANCE_TOO_LOW', { details: above });
+}
+
+function initialTooHigh(): ApiError {
+  return ApiError.invalidInput({ field: 'initial_balance', message: 'must not be above max_balance' });
+}
+
+/** A currency as developers see it. */
+export function toCurrencyJson(currency: Currency) {
+  return {
+    id: currency.id,
+    code: currency.code,
+    name: currency.name,
+    description: currency.description,
+    is_premium: currency.isPremium,
+    initial_balance: currency.initialBalance,
+    max_balance: currency.maxBalance,
+    created_at: currency.createdAt,
+    updated_at: currency.updatedAt,
+  };
 }

@@ -3,13 +3,19 @@ import { StartupError } from '../common/startup-error';
 
 /** The triggers, constraints and unique indexes that the promises of `docs/architecture.md` rest on. */
 const TRIGGERS = [
+  'admin_grants_append_only',
+  'audit_log_append_only',
+  'developer_audit_log_append_only',
   'currency_transactions_append_only',
   'referral_claims_append_only',
   'balances_within_max_balance',
   'currencies_max_balance_covers_balances',
 ];
-const UNIQUE_INDEXES = ['refresh_tokens_one_live'];
+const UNIQUE_INDEXES = ['personal_access_tokens_one_active', 'refresh_tokens_one_live'];
 const CONSTRAINTS = [
+  'admin_grants_idempotency_key_unique',
+  'admin_grants_pkey',
+  'app_users_erased_is_empty',
   'balances_balance_range',
   'claim_idempotency_keys_claim_unique',
   'claim_idempotency_keys_pkey',

@@ -1,6 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
+import { AuditLogService } from '../audit/audit-log.service';
+import type { Actor } from '../auth/actor';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { isDatabaseUnavailable, violatedUnique } from '../common/database-error';
@@ -29,6 +31,7 @@ export class ReferralCodesService {
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly projects: ProjectsService,
     private readonly rewards: RewardsService,
+    private readonly auditLog: AuditLogService,
   ) {}
 
   /**
@@ -56,19 +59,25 @@ export class ReferralCodesService {
    *
    * @throws ApiError INVALID_INPUT, INVALID_REWARD, CODE_EXISTS, RETRY_EXHAUSTED
    */
-  async create(projectId: string, { code, rewardReferrer = {}, rewardReferee = {}, ...rest }: NewCode) {
+  async create(
+    by: Actor,
+    projectId: string,
+    { code, rewardReferrer = {}, rewardReferee = {}, ...rest }: NewCode,
+  ): Promise<ReferralCode> {
     if (code !== undefined && !isOwnCode(code)) {
       throw ApiError.invalidInput({ field: 'code', message: 'must be 3 to 32 letters, digits, _ and -' });
     }
     await this.rewards.validate(projectId, rewardReferrer);
     await this.rewards.validate(projectId, rewardReferee);
     const insert = (spelling: string) =>
-      this.dataSource.manager.save(ReferralCode, {
-        projectId,
-        code: spelling,
-        rewardReferrer,
-        rewardReferee,
-        ...rest,
+      this.auditLog.write(by, { projectId }, 'code.create', async ({ manager }) => {
+        const values = { projectId, code: spelling, rewardReferrer, rewardReferee, ...rest };
+        const { identifiers } = await manager.insert(ReferralCode, values);
+        const made = await manager.findOneByOrFail(ReferralCode, {
+          projectId,
+          id: (identifiers[0] as ReferralCode).id,
+        });
+        return { result: made, targetId: made.id, after: toReferralCodeJson(made) };
       });
     if (code === undefined) return this.withFreeCode(projectId, insert);
     try {
@@ -114,4 +123,20 @@ export class ReferralCodesService {
     }
     throw new ApiError('RETRY_EXHAUSTED');
   }
+}
+
+/** A code as clients and developers see it. */
+export function toReferralCodeJson(code: ReferralCode) {
+  return {
+    id: code.id,
+    app_user_id: code.userId,
+    code: code.code,
+    reward_referrer: code.rewardReferrer,
+    reward_referee: code.rewardReferee,
+    current_uses: code.currentUses,
+    max_uses: code.maxUses,
+    is_active: code.isActive && code.deletedAt === null,
+    created_at: code.createdAt,
+    updated_at: code.updatedAt,
+  };
 }

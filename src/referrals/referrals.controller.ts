@@ -7,8 +7,8 @@ import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
 import { ApiError } from '../common/api-error';
 import { Reply } from '../common/reply';
-import { ReferralCodesService } from './referral-codes.service';
-import { ClaimDto, ClaimRequestDto, ReferralCodeDto, toReferralCodeDto } from './referrals.dto';
+import { ReferralCodesService, toReferralCodeJson } from './referral-codes.service';
+import { ClaimDto, ClaimRequestDto, ReferralCodeDto } from './referrals.dto';
 import { ReferralsService, toClaimJson } from './referrals.service';
 
 const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
@@ -33,7 +33,7 @@ export class ReferralsController {
   @ApiData(ReferralCodeDto, { status: 201, description: 'The code, made by this request.' })
   async getMyCode(@CurrentCaller() caller: Caller) {
     const { code, created } = await this.codes.ownCode(caller);
-    return new Reply(toReferralCodeDto(code), { status: created ? 201 : 200 });
+    return new Reply(toReferralCodeJson(code), { status: created ? 201 : 200 });
   }
 
   @Post('claim')

@@ -1,8 +1,6 @@
 import { ApiProperty } from '@nestjs/swagger';
-import {} from 'class-validator';
 import { Text } from '../common/text.decorator';
 import type { RewardJson } from '../rewards/reward';
-import type { ReferralCode } from './referral-code.entity';
 
 /** The demo project's code, so that "Try it out" works as it stands. */
 export const EXAMPLE_CODE = 'ADA-INVITES';
@@ -105,21 +103,4 @@ export class ClaimDto {
 
   @ApiProperty({ type: [RewardDto], description: "The caller's own rewards." })
   rewards: RewardDto[];
-}
-
-export function toReferralCodeDto(
-  code: ReferralCode,
-): Omit<ReferralCodeDto, 'app_user_id'> & { app_user_id: string | null } {
-  return {
-    id: code.id,
-    app_user_id: code.userId,
-    code: code.code,
-    reward_referrer: code.rewardReferrer,
-    reward_referee: code.rewardReferee,
-    current_uses: code.currentUses,
-    max_uses: code.maxUses,
-    is_active: code.isActive && code.deletedAt === null,
-    created_at: code.createdAt,
-    updated_at: code.updatedAt,
-  };
 }

@@ -1,4 +1,5 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
 import { AuthModule } from '../auth/auth.module';
 import { ProjectsModule } from '../projects/projects.module';
 import { RewardsModule } from '../rewards/rewards.module';
@@ -9,7 +10,7 @@ import { ReferralsService } from './referrals.service';
 
 /** Referral codes and their claims. */
 @Module({
-  imports: [AuthModule, ProjectsModule, UsersModule, RewardsModule],
+  imports: [AuditModule, AuthModule, ProjectsModule, UsersModule, RewardsModule],
   controllers: [ReferralsController],
   providers: [ReferralCodesService, ReferralsService],
   exports: [ReferralCodesService],

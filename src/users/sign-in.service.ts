@@ -1,7 +1,8 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { isEmail } from 'class-validator';
 import { IsNull, type DataSource, type EntityManager } from 'typeorm';
+import { normalizeEmail } from '../auth/email';
+import { assertAcceptable, hashPassword, verifyPassword } from '../auth/passwords';
 import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { violatedUnique } from '../common/database-error';
@@ -9,7 +10,6 @@ import { BASE62, randomText } from '../common/random-text';
 import { inTransaction } from '../common/transaction';
 import { AppUser } from './app-user.entity';
 import { IdentityTokensService, type ProviderAccount } from './identity-tokens.service';
-import { hashPassword, PASSWORD_MAX_LENGTH, PASSWORD_MIN_LENGTH, verifyPassword } from './passwords';
 import { isAnonymous, UsersService, type Profile, type UserIdentity } from './users.service';
 
 /** A user who has just signed in. */
@@ -50,7 +50,7 @@ export class SignInService {
    */
   async signUp(projectId: string, credentials: Credentials, caller?: Caller): Promise<SignedIn> {
     const email = normalizeEmail(credentials.email);
-    if (!isAcceptable(credentials.password)) throw new ApiError('WEAK_PASSWORD');
+    assertAcceptable(credentials.password);
     const isRetry = caller && (await this.isSignedUpAs(caller, email, credentials.password));
     if (isRetry) return this.known(projectId, caller.userId);
     const passwordHash = await hashPassword(credentials.password);
@@ -64,7 +64,7 @@ export class SignInService {
     const user = await this.dataSource.manager.findOne(AppUser, {
       where: { projectId, email: email.trim().toLowerCase() },
     });
-    const isRight = await verifyPassword(password.slice(0, PASSWORD_MAX_LENGTH + 1), user?.passwordHash);
+    const isRight = await verifyPassword(password, user?.passwordHash);
     if (!user || !isRight || user.disabledAt !== null) throw new ApiError('INVALID_CREDENTIALS');
     return this.open(user, false);
   }
@@ -208,17 +208,4 @@ async function insertIdentity(
     `INSERT INTO user_identities (project_id, provider, provider_id, user_id) VALUES ($1, $2, $3, $4)`,
     [user.projectId, provider, providerId, user.id],
   );
-}
-
-/** @throws ApiError INVALID_EMAIL */
-function normalizeEmail(text: string): string {
-  const email = text.trim().toLowerCase();
-  const isAscii = /^[\x21-\x7e]+$/.test(email);
-  if (!isAscii || !isEmail(email)) throw new ApiError('INVALID_EMAIL');
-  return email;
-}
-
-function isAcceptable(password: string): boolean {
-  const { length } = [...password];
-  return length >= PASSWORD_MIN_LENGTH && length <= PASSWORD_MAX_LENGTH;
 }

@@ -1,6 +1,7 @@
-import { Body, Controller, Param, Post } from '@nestjs/common';
-import { ApiOperation, ApiParam, ApiTags } from '@nestjs/swagger';
-import { ServerRoute } from '../auth/route.decorators';
+import { Body, Controller, Post } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
+import { CurrentProject } from '../auth/authenticated-request';
+import { ProjectRoute } from '../auth/route.decorators';
 import { ApiData } from '../common/api-docs';
 import { SignInService } from './sign-in.service';
 import { ExternalUserDto, SessionDto, toProfile, toSessionDto } from './users.dto';
@@ -11,16 +12,15 @@ export class UsersAdminController {
   constructor(private readonly signIn: SignInService) {}
 
   @Post('session')
-  @ServerRoute()
+  @ProjectRoute()
   @ApiOperation({
     summary: 'A session for a user of your own system',
     description:
       'From your server, with a server key: finds the user by your id, or makes one, and returns a session for the app.',
   })
-  @ApiParam({ name: 'projectId', format: 'uuid' })
   @ApiData(SessionDto, { status: 201, description: 'The session.' })
   async openUserSession(
-    @Param('projectId') projectId: string,
+    @CurrentProject() projectId: string,
     @Body() { external_id, ...profile }: ExternalUserDto,
   ): Promise<SessionDto> {
     return toSessionDto(await this.signIn.external(projectId, external_id, toProfile(profile)));

@@ -1,11 +1,11 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
-import { IsObject, IsOptional, IsTimeZone, IsUrl, ValidateIf } from 'class-validator';
+import { IsObject, IsOptional, IsTimeZone, IsUrl } from 'class-validator';
+import { OptionalNotNull } from '../common/optional.decorator';
 import { Text, Visible } from '../common/text.decorator';
 import type { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
 import type { UserIdentity } from './users.service';
 
-const notNull = (_: unknown, value: unknown) => value !== undefined;
 const text = { type: String } as const;
 const uuid = { type: String, format: 'uuid' } as const;
 const time = { type: String, format: 'date-time' } as const;
@@ -117,7 +117,7 @@ export class ProfileDto {
   @ApiPropertyOptional({ ...text, minLength: 1, maxLength: 100, example: 'Ada' })
   @Visible()
   @Text({ min: 1, max: 100 })
-  @ValidateIf(notNull)
+  @OptionalNotNull()
   display_name?: string;
 
   @ApiPropertyOptional({
@@ -139,7 +139,7 @@ export class ProfileDto {
     example: { level: 7 },
   })
   @IsObject()
-  @ValidateIf(notNull)
+  @OptionalNotNull()
   properties?: object;
 
   @ApiPropertyOptional({ ...text, nullable: true, description: 'An IANA name.', example: 'Europe/Paris' })

@@ -6,8 +6,10 @@ import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module';
 import { configureApp } from '../../src/app.setup';
+import type { Actor } from '../../src/auth/actor';
 import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
+import { DevelopersService } from '../../src/developers/developers.service';
 import { openApiDocument } from '../../src/openapi';
 import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
 import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
@@ -18,9 +20,18 @@ import { Conformance } from './conformance';
 import { expectInvariants } from './invariants';
 
 /** The sweeper stands still unless a test moves it, and nobody is taken for a guesser. */
-const TEST_CONFIG: Partial<Config> = { sweepIntervalMs: 0, guessesPerUser: 1e6, guessesPerAddress: 1e6 };
+const UNLIMITED = [{ requests: 1e9, perS: 60 }];
+const TEST_CONFIG: Partial<Config> = {
+  ...{ sweepIntervalMs: 0, guessesPerUser: 1e6, guessesPerAddress: 1e6 },
+  rateLimits: { signup: UNLIMITED, login: UNLIMITED, refresh: UNLIMITED },
+};
 
-type Method = 'get' | 'post' | 'patch' | 'delete' | 'options';
+/** Whom the audit log names for what a test sets up. */
+export const TESTER: Actor = {
+  ...({ kind: 'command_line', id: null, name: 'test', address: null, requestId: null } as const),
+};
+
+export type Method = 'get' | 'post' | 'patch' | 'put' | 'delete' | 'options';
 
 /** A user of an app, as HTTP sees one. */
 export interface Player {
@@ -37,6 +48,11 @@ export class Tenant {
     readonly serverKey: string,
   ) {}
 
+  /** As a server of the app. */
+  get server() {
+    return { authorization: `Bearer ${this.serverKey}` };
+  }
+
   async player(externalId: string = randomUUID()): Promise<Player> {
     const users = this.world.app.get(UsersService);
     const { id } = await users.create(this.id, { externalId });
@@ -49,12 +65,25 @@ export class Tenant {
   }
 
   currency(currency: Partial<NewCurrency> & { code: string }) {
-    return this.world.app.get(CurrencyService).create(this.id, { name: currency.code, ...currency });
+    return this.world.app.get(CurrencyService).create(TESTER, this.id, { name: currency.code, ...currency });
+  }
+
+  async deleteCurrency(code: string): Promise<void> {
+    const currencies = this.world.app.get(CurrencyService);
+    await currencies.delete(TESTER, this.id, (await currencies.getByCode(this.id, code)).id);
   }
 
   code(code: NewCode) {
-    return this.world.app.get(ReferralCodesService).create(this.id, code);
+    return this.world.app.get(ReferralCodesService).create(TESTER, this.id, code);
   }
+}
+
+/** A developer, with a personal access token. */
+export interface TestDeveloper {
+  id: string;
+  email: string;
+  password: string;
+  headers: { authorization: string };
 }
 
 /** The application on a database of its own, cloned from the migrated template. */
@@ -81,13 +110,20 @@ export class World {
       );
     return {
       ...{ get: checked('get'), post: checked('post'), patch: checked('patch') },
-      ...{ delete: checked('delete'), options: checked('options') },
+      ...{ put: checked('put'), delete: checked('delete'), options: checked('options') },
     };
   }
 
   async tenant(project: Partial<NewProject> = {}): Promise<Tenant> {
-    const made = await this.app.get(ProjectsService).create({ name: 'Test app', ...project }, 'development');
-    return new Tenant(this, made.id, made.client_key, made.server_key);
+    const values = { name: 'Test app', ...project };
+    const { project: made, keys } = await this.app.get(ProjectsService).create(TESTER, values, 'development');
+    return new Tenant(this, made.id, keys.client.key, keys.server.key);
+  }
+
+  async developer(): Promise<TestDeveloper> {
+    const credentials = { email: `${randomUUID()}@example.com`, password: 'correct horse' };
+    const { developer, pat } = await this.app.get(DevelopersService).create(TESTER, credentials);
+    return { id: developer.id, ...credentials, headers: { authorization: `Bearer ${pat}` } };
   }
 
   myCode(player: Player) {

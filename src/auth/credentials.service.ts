@@ -1,0 +1,100 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import { isUUID } from 'class-validator';
+import type { DataSource } from 'typeorm';
+import type { Actor, Developer } from './actor';
+import { digestOf, isWellFormedApiKey, type KeyType } from './api-key';
+import { DeveloperSessionsService } from './developer-sessions.service';
+import { isPersonalAccessToken } from './personal-access-token';
+
+export interface ApiKeyIdentity {
+  projectId: string;
+  keyId: string;
+  keyType: KeyType;
+  /** What a list shows of the key. */
+  prefix: string;
+}
+
+/** Who stands behind a Bearer of the admin plane. */
+export interface AdminIdentity {
+  kind: Exclude<Actor['kind'], 'command_line'>;
+  id: string;
+  name: string;
+  /** Of a developer's token. */
+  developer?: Developer;
+  /** Of a server key: the one project that it administers. */
+  projectId?: string;
+}
+
+/** Whose credential it is. Keys and tokens are known by their digest only. */
+@Injectable()
+export class CredentialsService {
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly developerSessions: DeveloperSessionsService,
+  ) {}
+
+  /** Whose API key this is; undefined for one that is unknown, deactivated or of a deleted project. */
+  async ofApiKey(key: string): Promise<ApiKeyIdentity | undefined> {
+    if (!isWellFormedApiKey(key)) return undefined;
+    const [row] = await this.dataSource.query<(ApiKeyIdentity & { isUseNoted: boolean })[]>(
+      `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
+              ${isUseNoted('k')} AS "isUseNoted"
+         FROM api_keys k JOIN projects p ON p.id = k.project_id
+        WHERE k.digest = $1 AND k.is_active AND p.deleted_at IS NULL`,
+      [digestOf(key)],
+    );
+    if (row && !row.isUseNoted) await this.noteUse('api_keys', key);
+    return row;
+  }
+
+  /** Who administers with this token; `client_key` for a key of the wrong kind, undefined for an unknown one. */
+  async ofAdmin(token: string): Promise<AdminIdentity | { kind: 'client_key' } | undefined> {
+    if (isWellFormedApiKey(token)) {
+      const key = await this.ofApiKey(token);
+      if (key?.keyType === 'client') return { kind: 'client_key' };
+      return key && { kind: 'server_key', id: key.keyId, name: key.prefix, projectId: key.projectId };
+    }
+    const isPat = isPersonalAccessToken(token);
+    const developer = isPat
+      ? await this.ofPersonalAccessToken(token)
+      : await this.developerSessions.identify(token);
+    const kind = isPat ? 'personal_access_token' : 'developer';
+    return developer && { kind, id: developer.id, name: developer.email, developer };
+  }
+
+  /** A developer's own project, deleted or not; undefined for another's, and for none. */
+  async projectOf(developerId: string, projectId: string): Promise<{ isDeleted: boolean } | undefined> {
+    if (!isUUID(projectId)) return undefined;
+    const [row] = await this.dataSource.query<{ isDeleted: boolean }[]>(
+      `SELECT deleted_at IS NOT NULL AS "isDeleted" FROM projects WHERE id = $1 AND owner_id = $2`,
+      [projectId, developerId],
+    );
+    return row;
+  }
+
+  private async ofPersonalAccessToken(token: string): Promise<Developer | undefined> {
+    const [row] = await this.dataSource.query<(Developer & { isUseNoted: boolean })[]>(
+      `SELECT d.id, d.email, ${isUseNoted('t')} AS "isUseNoted"
+         FROM personal_access_tokens t JOIN developers d ON d.id = t.developer_id
+        WHERE t.digest = $1 AND t.revoked_at IS NULL`,
+      [digestOf(token)],
+    );
+    if (row && !row.isUseNoted) await this.noteUse('personal_access_tokens', token);
+    return row && { id: row.id, email: row.email };
+  }
+
+  /** Of many requests at once one writes, and nobody waits for it. */
+  private async noteUse(table: 'api_keys' | 'personal_access_tokens', secret: string): Promise<void> {
+    await this.dataSource.query(
+      `UPDATE ${table} SET last_used_at = clock_timestamp()
+        WHERE ctid = (SELECT ctid FROM ${table} WHERE digest = $1 FOR UPDATE SKIP LOCKED)`,
+      [digestOf(secret)],
+    );
+  }
+}
+
+/** The last use is kept to the minute, so that a busy key does not cost a write a request. */
+function isUseNoted(table: string): string {
+  return `coalesce(${table}.last_used_at > now() - interval '1 minute', false)`;
+}

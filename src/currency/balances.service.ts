@@ -1,0 +1,82 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import type { Caller } from '../auth/sessions.service';
+import { ApiError } from '../common/api-error';
+import { Page, type PageQuery } from '../common/page';
+import type { TransactionSource, TransactionType } from './ledger.service';
+
+/** A currency with the caller's balance in it. */
+export interface BalanceRow {
+  currency_code: string;
+  name: string;
+  is_premium: boolean;
+  balance: number;
+  lifetime_earned: number;
+  lifetime_spent: number;
+}
+
+export interface TransactionRow {
+  id: string;
+  app_user_id: string;
+  currency_code: string;
+  amount: number;
+  requested_amount: number;
+  balance_after: number;
+  transaction_type: TransactionType;
+  source: TransactionSource;
+  reference_id: string | null;
+  created_at: Date;
+}
+
+/** What a user has, and the ledger behind it. */
+@Injectable()
+export class BalancesService {
+  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+
+  /** The user's balance in every currency of the project, with the initial balance where nothing moved yet. */
+  async list({ projectId, userId }: Caller): Promise<BalanceRow[]> {
+    return this.dataSource.query(
+      `SELECT c.code AS currency_code, c.name, c.is_premium,
+              coalesce(b.balance, c.initial_balance) AS balance,
+              coalesce(b.lifetime_earned, 0) AS lifetime_earned,
+              coalesce(b.lifetime_spent, 0) AS lifetime_spent
+         FROM currencies c
+         LEFT JOIN balances b ON b.project_id = c.project_id AND b.currency_id = c.id AND b.user_id = $2
+        WHERE c.project_id = $1 AND c.deleted_at IS NULL
+        ORDER BY c.created_at, c.code`,
+      [projectId, userId],
+    );
+  }
+
+  /**
+   * The user's ledger, newest first.
+   *
+   * @param currencyCode only the lines of this currency
+   * @throws ApiError FETCH_FAILED
+   */
+  async transactions(
+    { projectId, userId }: Caller,
+    window: PageQuery,
+    currencyCode?: string,
+  ): Promise<Page<TransactionRow>> {
+    const from = `FROM currency_transactions t JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
+                 WHERE t.project_id = $1 AND t.user_id = $2 AND ($3::text IS NULL OR c.code = $3)`;
+    const filter = [projectId, userId, currencyCode ?? null];
+    try {
+      const rows = await this.dataSource.query<TransactionRow[]>(
+        `SELECT t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
+                t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at
+           ${from} ORDER BY t.seq DESC LIMIT $4 OFFSET $5`,
+        [...filter, window.limit, window.offset],
+      );
+      const [{ total }] = await this.dataSource.query<[{ total: number }]>(
+        `SELECT count(*) AS total ${from}`,
+        filter,
+      );
+      return new Page(rows, total, window);
+    } catch (error) {
+      throw new ApiError('FETCH_FAILED', { cause: error });
+    }
+  }
+}
