@@ -19,6 +19,7 @@ import { ReferralClaim } from './referrals/referral-claim.entity';
 import { ReferralCode } from './referrals/referral-code.entity';
 import { ReferralsModule } from './referrals/referrals.module';
 import { RewardsModule } from './rewards/rewards.module';
+import { UserAdminModule } from './user-admin/user-admin.module';
 import { AppUser } from './users/app-user.entity';
 import { UsersModule } from './users/users.module';
 
@@ -47,6 +48,7 @@ export class AppModule {
         CurrencyModule,
         RewardsModule,
         ReferralsModule,
+        UserAdminModule,
         OpsModule,
       ],
       providers: [

@@ -26,6 +26,8 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Config', 'What an app reads before sign-in')
     .addTag('Developers (admin)', 'Accounts of developers')
     .addTag('Projects (admin)', 'Projects and their API keys')
+    .addTag('Referral codes (admin)', 'Templates, promo codes and users’ own codes')
+    .addTag('Currencies (admin)', 'Currencies, grants by hand and the ledger')
     .addTag('Users (admin)', 'The users of an app, for its developer and its servers')
     .addTag('Audit log (admin)', 'Who changed what')
     .addTag('Health', 'For load balancers and orchestrators')

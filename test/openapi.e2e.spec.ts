@@ -90,6 +90,47 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/admin/projects/{projectId}/api-keys': { successes: ['200'], errors: PROJECT },
   'delete /v1/admin/projects/{projectId}/api-keys/{keyId}': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/audit-log': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/referrals': {
+    successes: ['201'],
+    errors: [...PROJECT, 'INVALID_REWARD', 'CODE_EXISTS', 'RETRY_EXHAUSTED'],
+  },
+  'get /v1/admin/projects/{projectId}/referrals': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/referrals/{codeId}/stats': { successes: ['200'], errors: PROJECT },
+  'patch /v1/admin/projects/{projectId}/referrals/{codeId}': {
+    successes: ['200'],
+    errors: [...PROJECT, 'INVALID_REWARD', 'MAX_USES_TOO_LOW'],
+  },
+  'delete /v1/admin/projects/{projectId}/referrals/{codeId}': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/currencies': {
+    successes: ['201'],
+    errors: [...PROJECT, 'CURRENCY_EXISTS', 'MAX_BALANCE_TOO_LOW'],
+  },
+  'get /v1/admin/projects/{projectId}/currencies': { successes: ['200'], errors: PROJECT },
+  'patch /v1/admin/projects/{projectId}/currencies/{currencyId}': {
+    successes: ['200'],
+    errors: [...PROJECT, 'MAX_BALANCE_TOO_LOW'],
+  },
+  'delete /v1/admin/projects/{projectId}/currencies/{currencyId}': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/currencies/grant': {
+    successes: ['201'],
+    errors: [...PROJECT, 'USER_ERASED', 'IDEMPOTENCY_MISMATCH'],
+  },
+  'get /v1/admin/projects/{projectId}/currencies/transactions/{userId}': {
+    successes: ['200'],
+    errors: [...PROJECT, 'FETCH_FAILED'],
+  },
+  'get /v1/admin/projects/{projectId}/users': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/users/{userId}': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/users/{userId}/export': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/users/{userId}/disable': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/users/{userId}/enable': {
+    successes: ['200'],
+    errors: [...PROJECT, 'USER_ERASED'],
+  },
+  'delete /v1/admin/projects/{projectId}/users/{userId}': {
+    successes: ['200'],
+    errors: [...PROJECT, 'USER_ERASED'],
+  },
   'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
@@ -169,7 +210,7 @@ it('demands the ids in a path and no other parameter', () => {
   const optional = parameters.filter(({ in: place }) => place !== 'path').map(({ name }) => name);
   expect([...new Set(optional)].sort()).toEqual([
     ...['Idempotency-Key', 'If-None-Match'],
-    ...['action', 'currency_code', 'limit', 'offset', 'target_id'],
+    ...['action', 'currency_code', 'kind', 'limit', 'offset', 'search', 'target_id'],
   ]);
   for (const { path, operation } of operations()) {
     const inPath = operation.parameters.filter((parameter: any) => parameter.in === 'path');

@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, DeactivateApiKeyData, DeactivateApiKeyErrors, DeactivateApiKeyResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, GetAuditLogData, GetAuditLogErrors, GetAuditLogResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDeveloperAuditLogData, GetDeveloperAuditLogErrors, GetDeveloperAuditLogResponses, GetDeveloperData, GetDeveloperErrors, GetDeveloperResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, LogInData, LogInDeveloperData, LogInDeveloperErrors, LogInDeveloperResponses, LogInErrors, LogInResponses, LogOutData, LogOutDeveloperData, LogOutDeveloperErrors, LogOutDeveloperResponses, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, RefreshDeveloperData, RefreshDeveloperErrors, RefreshDeveloperResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, RotatePatData, RotatePatErrors, RotatePatResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpDeveloperData, SignUpDeveloperErrors, SignUpDeveloperResponses, SignUpErrors, SignUpResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses, UpdateProjectData, UpdateProjectErrors, UpdateProjectResponses } from './types.gen.js';
+import type { ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateCodeData, CreateCodeErrors, CreateCodeResponses, CreateCurrencyData, CreateCurrencyErrors, CreateCurrencyResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, DeactivateApiKeyData, DeactivateApiKeyErrors, DeactivateApiKeyResponses, DeleteCodeData, DeleteCodeErrors, DeleteCodeResponses, DeleteCurrencyData, DeleteCurrencyErrors, DeleteCurrencyResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DisableUserData, DisableUserErrors, DisableUserResponses, EnableUserData, EnableUserErrors, EnableUserResponses, EraseUserData, EraseUserErrors, EraseUserResponses, ExportUserData, ExportUserErrors, ExportUserResponses, GetAuditLogData, GetAuditLogErrors, GetAuditLogResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetCodeStatsData, GetCodeStatsErrors, GetCodeStatsResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDeveloperAuditLogData, GetDeveloperAuditLogErrors, GetDeveloperAuditLogResponses, GetDeveloperData, GetDeveloperErrors, GetDeveloperResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, GetUserData, GetUserErrors, GetUserResponses, GetUserTransactionsData, GetUserTransactionsErrors, GetUserTransactionsResponses, GrantCurrencyData, GrantCurrencyErrors, GrantCurrencyResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListCodesData, ListCodesErrors, ListCodesResponses, ListCurrenciesData, ListCurrenciesErrors, ListCurrenciesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInDeveloperData, LogInDeveloperErrors, LogInDeveloperResponses, LogInErrors, LogInResponses, LogOutData, LogOutDeveloperData, LogOutDeveloperErrors, LogOutDeveloperResponses, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, RefreshDeveloperData, RefreshDeveloperErrors, RefreshDeveloperResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, RotatePatData, RotatePatErrors, RotatePatResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpDeveloperData, SignUpDeveloperErrors, SignUpDeveloperResponses, SignUpErrors, SignUpResponses, UpdateCodeData, UpdateCodeErrors, UpdateCodeResponses, UpdateCurrencyData, UpdateCurrencyErrors, UpdateCurrencyResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses, UpdateProjectData, UpdateProjectErrors, UpdateProjectResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -362,6 +362,39 @@ export const openUserSession = <ThrowOnError extends boolean = false>(options: O
 });
 
 /**
+ * The users
+ *
+ * Newest first.
+ */
+export const listUsers = <ThrowOnError extends boolean = false>(options: Options<ListUsersData, ThrowOnError>) => (options.client ?? client).get<ListUsersResponses, ListUsersErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users',
+    ...options
+});
+
+/**
+ * Shut a user out
+ *
+ * No session works, and nobody can claim the code, at once. Balances and promised rewards stay.
+ */
+export const disableUser = <ThrowOnError extends boolean = false>(options: Options<DisableUserData, ThrowOnError>) => (options.client ?? client).post<DisableUserResponses, DisableUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users/{userId}/disable',
+    ...options
+});
+
+/**
+ * Let a user back in
+ *
+ * The sessions that the disabling ended work again.
+ */
+export const enableUser = <ThrowOnError extends boolean = false>(options: Options<EnableUserData, ThrowOnError>) => (options.client ?? client).post<EnableUserResponses, EnableUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users/{userId}/enable',
+    ...options
+});
+
+/**
  * The caller's balances
  *
  * One row per currency of the project, with its initial balance where nothing has moved yet.
@@ -380,6 +413,84 @@ export const getBalances = <ThrowOnError extends boolean = false>(options?: Opti
 export const getTransactions = <ThrowOnError extends boolean = false>(options?: Options<GetTransactionsData, ThrowOnError>) => (options?.client ?? client).get<GetTransactionsResponses, GetTransactionsErrors, ThrowOnError>({
     security: [{ name: 'X-Api-Key', type: 'apiKey' }, { scheme: 'bearer', type: 'http' }],
     url: '/v1/client/currencies/transactions',
+    ...options
+});
+
+/**
+ * The currencies
+ *
+ * Oldest first, without deleted ones.
+ */
+export const listCurrencies = <ThrowOnError extends boolean = false>(options: Options<ListCurrenciesData, ThrowOnError>) => (options.client ?? client).get<ListCurrenciesResponses, ListCurrenciesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies',
+    ...options
+});
+
+/**
+ * Define a currency
+ *
+ * A code that was deleted is taken up again, with its balances and history.
+ */
+export const createCurrency = <ThrowOnError extends boolean = false>(options: Options<CreateCurrencyData, ThrowOnError>) => (options.client ?? client).post<CreateCurrencyResponses, CreateCurrencyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Delete a currency
+ *
+ * It is hidden. Balances and history stay, and so do promised rewards, which wait for its return.
+ */
+export const deleteCurrency = <ThrowOnError extends boolean = false>(options: Options<DeleteCurrencyData, ThrowOnError>) => (options.client ?? client).delete<DeleteCurrencyResponses, DeleteCurrencyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies/{currencyId}',
+    ...options
+});
+
+/**
+ * Change a currency
+ *
+ * What is left out stays as it is. A maximum below an existing balance is refused with the number of users above it. A higher one does not pay what was clamped before.
+ */
+export const updateCurrency = <ThrowOnError extends boolean = false>(options: Options<UpdateCurrencyData, ThrowOnError>) => (options.client ?? client).patch<UpdateCurrencyResponses, UpdateCurrencyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies/{currencyId}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Grant an amount by hand
+ *
+ * One ledger line, clamped to the maximum: `amount` in the answer is what was granted.
+ */
+export const grantCurrency = <ThrowOnError extends boolean = false>(options: Options<GrantCurrencyData, ThrowOnError>) => (options.client ?? client).post<GrantCurrencyResponses, GrantCurrencyErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies/grant',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A user's transactions
+ *
+ * The append-only ledger, newest first.
+ */
+export const getUserTransactions = <ThrowOnError extends boolean = false>(options: Options<GetUserTransactionsData, ThrowOnError>) => (options.client ?? client).get<GetUserTransactionsResponses, GetUserTransactionsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/currencies/transactions/{userId}',
     ...options
 });
 
@@ -407,6 +518,102 @@ export const claimCode = <ThrowOnError extends boolean = false>(options: Options
         'Content-Type': 'application/json',
         ...options.headers
     }
+});
+
+/**
+ * The codes
+ *
+ * Newest first, without deleted ones.
+ */
+export const listCodes = <ThrowOnError extends boolean = false>(options: Options<ListCodesData, ThrowOnError>) => (options.client ?? client).get<ListCodesResponses, ListCodesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/referrals',
+    ...options
+});
+
+/**
+ * Create a code
+ *
+ * Without an owner it is a template: the rewards of the oldest active one are copied into every code that users get after it. Anybody may claim it as a promo code, too.
+ */
+export const createCode = <ThrowOnError extends boolean = false>(options: Options<CreateCodeData, ThrowOnError>) => (options.client ?? client).post<CreateCodeResponses, CreateCodeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/referrals',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * A code with its claims
+ *
+ * Also of a deleted code. Claims newest first.
+ */
+export const getCodeStats = <ThrowOnError extends boolean = false>(options: Options<GetCodeStatsData, ThrowOnError>) => (options.client ?? client).get<GetCodeStatsResponses, GetCodeStatsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}/stats',
+    ...options
+});
+
+/**
+ * Delete a code
+ *
+ * Nobody can claim it any more. Its claims stay, and its spelling stays taken.
+ */
+export const deleteCode = <ThrowOnError extends boolean = false>(options: Options<DeleteCodeData, ThrowOnError>) => (options.client ?? client).delete<DeleteCodeResponses, DeleteCodeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}',
+    ...options
+});
+
+/**
+ * Change a code
+ *
+ * What is left out stays as it is. Claims that were made keep the rewards that were promised then.
+ */
+export const updateCode = <ThrowOnError extends boolean = false>(options: Options<UpdateCodeData, ThrowOnError>) => (options.client ?? client).patch<UpdateCodeResponses, UpdateCodeErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Erase a user
+ *
+ * For good: name, addresses, ids, properties, sign-ins and the spelling of the code go, sessions end. Claims, balances and the ledger stay, and refer to a user of whom nothing is known.
+ */
+export const eraseUser = <ThrowOnError extends boolean = false>(options: Options<EraseUserData, ThrowOnError>) => (options.client ?? client).delete<EraseUserResponses, EraseUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users/{userId}',
+    ...options
+});
+
+/**
+ * A user
+ *
+ * Profile, code, who referred them, whom they referred, balances.
+ */
+export const getUser = <ThrowOnError extends boolean = false>(options: Options<GetUserData, ThrowOnError>) => (options.client ?? client).get<GetUserResponses, GetUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users/{userId}',
+    ...options
+});
+
+/**
+ * Everything that is stored of a user
+ *
+ * For a request under data protection law. Without the data of others.
+ */
+export const exportUser = <ThrowOnError extends boolean = false>(options: Options<ExportUserData, ThrowOnError>) => (options.client ?? client).get<ExportUserResponses, ExportUserErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/users/{userId}/export',
+    ...options
 });
 
 /**

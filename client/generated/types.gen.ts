@@ -294,7 +294,7 @@ export type MeDto = {
     /**
      * The personal access token in force.
      */
-    pat: PatDto | null;
+    pat: PatDto;
 };
 
 export type RotatedPatDto = {
@@ -428,6 +428,50 @@ export type ExternalUserDto = {
     external_id: string;
 };
 
+export type AdminUserDto = {
+    id: string;
+    email: string | null;
+    /**
+     * Generated for everyone who gives none.
+     */
+    display_name: string;
+    avatar_url: string | null;
+    /**
+     * The id in the app's own user system.
+     */
+    external_id: string | null;
+    anonymous_id: string | null;
+    auth_providers: Array<AuthProviderDto>;
+    properties: {
+        [key: string]: unknown;
+    };
+    timezone: string | null;
+    first_seen_at: string;
+    last_seen_at: string;
+    created_at: string;
+    updated_at: string;
+    /**
+     * Since when the user is shut out; null: not at all.
+     */
+    disabled_at: string | null;
+    /**
+     * Since when nothing personal is left of the user.
+     */
+    erased_at: string | null;
+};
+
+export type UserStateDto = {
+    id: string;
+    /**
+     * Since when the user is shut out; null: not at all.
+     */
+    disabled_at: string | null;
+    /**
+     * Since when nothing personal is left of the user.
+     */
+    erased_at: string | null;
+};
+
 export type BalanceDto = {
     currency_code: string;
     name: string;
@@ -465,9 +509,106 @@ export type TransactionDto = {
     created_at: string;
 };
 
-export type ReferralCodeDto = {
+export type CurrencyDto = {
+    id: string;
+    code: string;
+    name: string;
+    description: string | null;
+    /**
+     * Marks a currency that is sold for money.
+     */
+    is_premium: boolean;
+    /**
+     * What a user has before the first movement.
+     */
+    initial_balance: number;
+    /**
+     * What a user can have at most; null: no limit.
+     */
+    max_balance: number | null;
+    created_at: string;
+    updated_at: string;
+};
+
+export type NewCurrencyDto = {
+    description?: string | null;
+    /**
+     * Marks a currency that is sold for money.
+     */
+    is_premium?: boolean;
+    /**
+     * What a user has before the first movement.
+     */
+    initial_balance?: number;
+    /**
+     * What a user can have at most; null: no limit.
+     */
+    max_balance?: number | null;
+    /**
+     * Letters, digits, `_` and `-`, a letter first. It cannot be changed.
+     */
+    code: string;
+    name: string;
+};
+
+export type UpdateCurrencyDto = {
+    description?: string | null;
+    /**
+     * Marks a currency that is sold for money.
+     */
+    is_premium?: boolean;
+    /**
+     * What a user has before the first movement.
+     */
+    initial_balance?: number;
+    /**
+     * What a user can have at most; null: no limit.
+     */
+    max_balance?: number | null;
+    name?: string;
+};
+
+export type AdminTransactionDto = {
     id: string;
     app_user_id: string;
+    currency_code: string;
+    /**
+     * What was applied; 0 when nothing fitted.
+     */
+    amount: number;
+    /**
+     * What was asked for, before the maximum was applied.
+     */
+    requested_amount: number;
+    balance_after: number;
+    transaction_type: 'earn' | 'spend' | 'grant' | 'purchase' | 'refund' | 'recharge';
+    source: 'event' | 'admin' | 'store_purchase' | 'xp_reward' | 'referral' | 'system';
+    /**
+     * For a referral reward, the id of the claim.
+     */
+    reference_id: string | null;
+    created_at: string;
+    /**
+     * Why a developer granted it.
+     */
+    reason: string | null;
+};
+
+export type NewGrantDto = {
+    app_user_id: string;
+    currency_code: string;
+    /**
+     * What does not fit under the maximum of the currency is not granted.
+     */
+    amount: number;
+    /**
+     * Kept for good, in the audit log too: nothing personal. Users do not see it.
+     */
+    reason?: string | null;
+};
+
+export type ReferralCodeDto = {
+    id: string;
     code: string;
     /**
      * Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
@@ -489,6 +630,7 @@ export type ReferralCodeDto = {
     is_active: boolean;
     created_at: string;
     updated_at: string;
+    app_user_id: string;
 };
 
 export type RewardDto = {
@@ -527,6 +669,191 @@ export type ClaimRequestDto = {
      * As the user typed it: case, spaces and hyphens do not matter.
      */
     code: string;
+};
+
+export type AdminCodeDto = {
+    id: string;
+    code: string;
+    /**
+     * Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referrer: {
+        [key: string]: unknown;
+    };
+    /**
+     * Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referee: {
+        [key: string]: unknown;
+    };
+    current_uses: number;
+    /**
+     * null: no limit
+     */
+    max_uses: number | null;
+    is_active: boolean;
+    created_at: string;
+    updated_at: string;
+    /**
+     * null: a template, which anybody may claim as a promo code.
+     */
+    app_user_id: string | null;
+};
+
+export type NewCodeDto = {
+    /**
+     * For the owner of the code. Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referrer?: {
+        [key: string]: unknown;
+    };
+    /**
+     * For the user who claims it. Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referee?: {
+        [key: string]: unknown;
+    };
+    /**
+     * How often it may be claimed; null: no limit.
+     */
+    max_uses?: number | null;
+    /**
+     * Letters, digits, `_` and `-`; generated when left out. Case and hyphens do not tell codes apart.
+     */
+    code?: string;
+    /**
+     * Makes it this user's own code. Without: a template.
+     */
+    app_user_id?: string;
+};
+
+export type CodeClaimDto = {
+    id: string;
+    /**
+     * The owner of the code; null when it has none.
+     */
+    referrer_id: string | null;
+    /**
+     * The user who claimed it.
+     */
+    referee_id: string;
+    /**
+     * What was promised to the owner.
+     */
+    reward_referrer: {
+        [key: string]: unknown;
+    };
+    /**
+     * What was promised to the claimer.
+     */
+    reward_referee: {
+        [key: string]: unknown;
+    };
+    claimed_at: string;
+};
+
+export type CodeStatsDto = {
+    referral_code: AdminCodeDto;
+    /**
+     * All claims, whatever the page.
+     */
+    total_claims: number;
+    /**
+     * The claims, newest first.
+     */
+    claims: Array<CodeClaimDto>;
+};
+
+export type UpdateCodeDto = {
+    /**
+     * For the owner of the code. Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referrer?: {
+        [key: string]: unknown;
+    };
+    /**
+     * For the user who claims it. Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.
+     */
+    reward_referee?: {
+        [key: string]: unknown;
+    };
+    /**
+     * How often it may be claimed; null: no limit.
+     */
+    max_uses?: number | null;
+    is_active?: boolean;
+};
+
+export type ReferredByDto = {
+    claim_id: string;
+    referral_code_id: string;
+    code: string;
+    /**
+     * null: a promo code without an owner
+     */
+    referrer_id: string | null;
+    claimed_at: string;
+};
+
+export type ReferredDto = {
+    claim_id: string;
+    referee_id: string;
+    claimed_at: string;
+};
+
+export type DossierDto = {
+    user: AdminUserDto;
+    /**
+     * The user's own code; null until it is first read.
+     */
+    referral_code: {
+        id: string;
+        code: string;
+        current_uses: number;
+        is_active: boolean;
+    } | null;
+    /**
+     * The codes that the user claimed, newest first, at most 50.
+     */
+    referred_by: Array<ReferredByDto>;
+    /**
+     * Who claimed the user's code, newest first, at most 50.
+     */
+    referred: Array<ReferredDto>;
+    balances: Array<BalanceDto>;
+};
+
+export type UserExportDto = {
+    profile: Array<{
+        [key: string]: unknown;
+    }>;
+    identities: Array<{
+        [key: string]: unknown;
+    }>;
+    sessions: Array<{
+        [key: string]: unknown;
+    }>;
+    referral_codes: Array<{
+        [key: string]: unknown;
+    }>;
+    claims_made: Array<{
+        [key: string]: unknown;
+    }>;
+    /**
+     * Without those who made them.
+     */
+    claims_of_own_code: Array<{
+        [key: string]: unknown;
+    }>;
+    balances: Array<{
+        [key: string]: unknown;
+    }>;
+    transactions: Array<{
+        [key: string]: unknown;
+    }>;
+    rewards: Array<{
+        [key: string]: unknown;
+    }>;
 };
 
 export type HealthDto = {
@@ -2046,6 +2373,199 @@ export type OpenUserSessionResponses = {
 
 export type OpenUserSessionResponse = OpenUserSessionResponses[keyof OpenUserSessionResponses];
 
+export type ListUsersData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+        /**
+         * Part of a name, an e-mail or an external id; or a user's id, or a referral code.
+         */
+        search?: string;
+    };
+    url: '/v1/admin/projects/{projectId}/users';
+};
+
+export type ListUsersErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListUsersError = ListUsersErrors[keyof ListUsersErrors];
+
+export type ListUsersResponses = {
+    /**
+     * One page of users.
+     */
+    200: {
+        data: Array<AdminUserDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListUsersResponse = ListUsersResponses[keyof ListUsersResponses];
+
+export type DisableUserData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/users/{userId}/disable';
+};
+
+export type DisableUserErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DisableUserError = DisableUserErrors[keyof DisableUserErrors];
+
+export type DisableUserResponses = {
+    /**
+     * The state of the user.
+     */
+    200: {
+        data: UserStateDto;
+    };
+};
+
+export type DisableUserResponse = DisableUserResponses[keyof DisableUserResponses];
+
+export type EnableUserData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/users/{userId}/enable';
+};
+
+export type EnableUserErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `USER_ERASED`: This user is erased, which cannot be undone.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type EnableUserError = EnableUserErrors[keyof EnableUserErrors];
+
+export type EnableUserResponses = {
+    /**
+     * The state of the user.
+     */
+    200: {
+        data: UserStateDto;
+    };
+};
+
+export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
+
 export type GetBalancesData = {
     body?: never;
     path?: never;
@@ -2163,6 +2683,401 @@ export type GetTransactionsResponses = {
 };
 
 export type GetTransactionsResponse = GetTransactionsResponses[keyof GetTransactionsResponses];
+
+export type ListCurrenciesData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+    };
+    url: '/v1/admin/projects/{projectId}/currencies';
+};
+
+export type ListCurrenciesErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListCurrenciesError = ListCurrenciesErrors[keyof ListCurrenciesErrors];
+
+export type ListCurrenciesResponses = {
+    /**
+     * One page of currencies.
+     */
+    200: {
+        data: Array<CurrencyDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListCurrenciesResponse = ListCurrenciesResponses[keyof ListCurrenciesResponses];
+
+export type CreateCurrencyData = {
+    body: NewCurrencyDto;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/currencies';
+};
+
+export type CreateCurrencyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `CURRENCY_EXISTS`: This project already has a currency with this code.<br>`MAX_BALANCE_TOO_LOW`: Balances stand above this maximum. Choose a higher one; details.highest_balance would fit.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CreateCurrencyError = CreateCurrencyErrors[keyof CreateCurrencyErrors];
+
+export type CreateCurrencyResponses = {
+    /**
+     * The currency.
+     */
+    201: {
+        data: CurrencyDto;
+    };
+};
+
+export type CreateCurrencyResponse = CreateCurrencyResponses[keyof CreateCurrencyResponses];
+
+export type DeleteCurrencyData = {
+    body?: never;
+    path: {
+        currencyId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/currencies/{currencyId}';
+};
+
+export type DeleteCurrencyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DeleteCurrencyError = DeleteCurrencyErrors[keyof DeleteCurrencyErrors];
+
+export type DeleteCurrencyResponses = {
+    /**
+     * The currency as it was.
+     */
+    200: {
+        data: CurrencyDto;
+    };
+};
+
+export type DeleteCurrencyResponse = DeleteCurrencyResponses[keyof DeleteCurrencyResponses];
+
+export type UpdateCurrencyData = {
+    body: UpdateCurrencyDto;
+    path: {
+        currencyId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/currencies/{currencyId}';
+};
+
+export type UpdateCurrencyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `MAX_BALANCE_TOO_LOW`: Balances stand above this maximum. Choose a higher one; details.highest_balance would fit.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type UpdateCurrencyError = UpdateCurrencyErrors[keyof UpdateCurrencyErrors];
+
+export type UpdateCurrencyResponses = {
+    /**
+     * The currency after the change.
+     */
+    200: {
+        data: CurrencyDto;
+    };
+};
+
+export type UpdateCurrencyResponse = UpdateCurrencyResponses[keyof UpdateCurrencyResponses];
+
+export type GrantCurrencyData = {
+    body: NewGrantDto;
+    headers?: {
+        /**
+         * Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`, and nothing more.
+         */
+        'Idempotency-Key'?: string;
+    };
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/currencies/grant';
+};
+
+export type GrantCurrencyErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `USER_ERASED`: This user is erased, which cannot be undone.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `IDEMPOTENCY_MISMATCH`: This Idempotency-Key was used with another body. Use a new key for a new request.
+     */
+    422: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GrantCurrencyError = GrantCurrencyErrors[keyof GrantCurrencyErrors];
+
+export type GrantCurrencyResponses = {
+    /**
+     * The ledger line.
+     */
+    201: {
+        data: AdminTransactionDto;
+    };
+};
+
+export type GrantCurrencyResponse = GrantCurrencyResponses[keyof GrantCurrencyResponses];
+
+export type GetUserTransactionsData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+        /**
+         * Only this currency.
+         */
+        currency_code?: string;
+    };
+    url: '/v1/admin/projects/{projectId}/currencies/transactions/{userId}';
+};
+
+export type GetUserTransactionsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `FETCH_FAILED`: The transactions could not be read. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetUserTransactionsError = GetUserTransactionsErrors[keyof GetUserTransactionsErrors];
+
+export type GetUserTransactionsResponses = {
+    /**
+     * One page of the ledger.
+     */
+    200: {
+        data: Array<AdminTransactionDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type GetUserTransactionsResponse = GetUserTransactionsResponses[keyof GetUserTransactionsResponses];
 
 export type GetMyCodeData = {
     body?: never;
@@ -2289,6 +3204,509 @@ export type ClaimCodeResponses = {
 };
 
 export type ClaimCodeResponse = ClaimCodeResponses[keyof ClaimCodeResponses];
+
+export type ListCodesData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+        /**
+         * Part of a code.
+         */
+        search?: string;
+        /**
+         * `user`: users' own codes; `template`: those without an owner.
+         */
+        kind?: 'user' | 'template';
+    };
+    url: '/v1/admin/projects/{projectId}/referrals';
+};
+
+export type ListCodesErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListCodesError = ListCodesErrors[keyof ListCodesErrors];
+
+export type ListCodesResponses = {
+    /**
+     * One page of codes.
+     */
+    200: {
+        data: Array<AdminCodeDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListCodesResponse = ListCodesResponses[keyof ListCodesResponses];
+
+export type CreateCodeData = {
+    body: NewCodeDto;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/referrals';
+};
+
+export type CreateCodeErrors = {
+    /**
+     * `INVALID_REWARD`: A reward is {}, {"currency": code, "amount": n} or {code: n, ...}: at most 10 defined currencies, whole positive amounts.<br>`INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `CODE_EXISTS`: Another code of this project has the same spelling. Choose another one.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `RETRY_EXHAUSTED`: No free referral code was found in 5 tries. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CreateCodeError = CreateCodeErrors[keyof CreateCodeErrors];
+
+export type CreateCodeResponses = {
+    /**
+     * The code.
+     */
+    201: {
+        data: AdminCodeDto;
+    };
+};
+
+export type CreateCodeResponse = CreateCodeResponses[keyof CreateCodeResponses];
+
+export type GetCodeStatsData = {
+    body?: never;
+    path: {
+        codeId: string;
+        projectId: string;
+    };
+    query?: {
+        /**
+         * Claims to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+    };
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}/stats';
+};
+
+export type GetCodeStatsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetCodeStatsError = GetCodeStatsErrors[keyof GetCodeStatsErrors];
+
+export type GetCodeStatsResponses = {
+    /**
+     * The code, how often it was claimed, and by whom.
+     */
+    200: {
+        data: CodeStatsDto;
+    };
+};
+
+export type GetCodeStatsResponse = GetCodeStatsResponses[keyof GetCodeStatsResponses];
+
+export type DeleteCodeData = {
+    body?: never;
+    path: {
+        codeId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}';
+};
+
+export type DeleteCodeErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DeleteCodeError = DeleteCodeErrors[keyof DeleteCodeErrors];
+
+export type DeleteCodeResponses = {
+    /**
+     * The code, no longer active.
+     */
+    200: {
+        data: AdminCodeDto;
+    };
+};
+
+export type DeleteCodeResponse = DeleteCodeResponses[keyof DeleteCodeResponses];
+
+export type UpdateCodeData = {
+    body: UpdateCodeDto;
+    path: {
+        codeId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/referrals/{codeId}';
+};
+
+export type UpdateCodeErrors = {
+    /**
+     * `INVALID_REWARD`: A reward is {}, {"currency": code, "amount": n} or {code: n, ...}: at most 10 defined currencies, whole positive amounts.<br>`INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `MAX_USES_TOO_LOW`: The code has been used more often than this. Choose a higher max_uses, or deactivate the code.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type UpdateCodeError = UpdateCodeErrors[keyof UpdateCodeErrors];
+
+export type UpdateCodeResponses = {
+    /**
+     * The code after the change.
+     */
+    200: {
+        data: AdminCodeDto;
+    };
+};
+
+export type UpdateCodeResponse = UpdateCodeResponses[keyof UpdateCodeResponses];
+
+export type EraseUserData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/users/{userId}';
+};
+
+export type EraseUserErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `USER_ERASED`: This user is erased, which cannot be undone.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type EraseUserError = EraseUserErrors[keyof EraseUserErrors];
+
+export type EraseUserResponses = {
+    /**
+     * What is left.
+     */
+    200: {
+        data: DossierDto;
+    };
+};
+
+export type EraseUserResponse = EraseUserResponses[keyof EraseUserResponses];
+
+export type GetUserData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/users/{userId}';
+};
+
+export type GetUserErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetUserError = GetUserErrors[keyof GetUserErrors];
+
+export type GetUserResponses = {
+    /**
+     * The user.
+     */
+    200: {
+        data: DossierDto;
+    };
+};
+
+export type GetUserResponse = GetUserResponses[keyof GetUserResponses];
+
+export type ExportUserData = {
+    body?: never;
+    path: {
+        userId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/users/{userId}/export';
+};
+
+export type ExportUserErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ExportUserError = ExportUserErrors[keyof ExportUserErrors];
+
+export type ExportUserResponses = {
+    /**
+     * The export.
+     */
+    200: {
+        data: UserExportDto;
+    };
+};
+
+export type ExportUserResponse = ExportUserResponses[keyof ExportUserResponses];
 
 export type GetLivenessData = {
     body?: never;

@@ -37,22 +37,43 @@ export class SessionsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Opens a session for a user. */
-  async open(user: Caller & { anonymous: boolean }): Promise<SessionTokens> {
+  /** Opens a session for a user. @throws ApiError INVALID_TOKEN when the user is disabled */
+  open(user: Caller & { anonymous: boolean }): Promise<SessionTokens> {
+    return inTransaction(this.dataSource, (queryRunner) => this.openIn(queryRunner, user));
+  }
+
+  /** As `open`, in the caller's transaction. */
+  async openIn(queryRunner: QueryRunner, user: Caller & { anonymous: boolean }): Promise<SessionTokens> {
+    const { projectId, userId } = user;
+    // the lock waits for whoever is disabling the user, and then finds nobody
+    const [session] = (await queryRunner.query(
+      `INSERT INTO sessions (project_id, user_id)
+       SELECT project_id, id FROM app_users WHERE project_id = $1 AND id = $2 AND disabled_at IS NULL FOR KEY SHARE
+       RETURNING id`,
+      [projectId, userId],
+    )) as { id: string }[];
+    if (session === undefined) throw new ApiError('INVALID_TOKEN', { message: 'This user is disabled.' });
     const refreshToken = generateRefreshToken();
-    const sessionId = await inTransaction(this.dataSource, async (queryRunner) => {
-      const [{ id }] = (await queryRunner.query(
-        `INSERT INTO sessions (project_id, user_id) VALUES ($1, $2) RETURNING id`,
-        [user.projectId, user.userId],
-      )) as [{ id: string }];
-      await this.insertToken(
-        queryRunner,
-        { projectId: user.projectId, sessionId: id, parentId: null },
-        refreshToken,
-      );
-      return id;
-    });
-    return this.sign(user, sessionId, refreshToken);
+    await this.insertToken(queryRunner, { projectId, sessionId: session.id, parentId: null }, refreshToken);
+    return this.sign(user, session.id, refreshToken);
+  }
+
+  /** Ends the sessions of a user who was just disabled, in the caller's transaction. */
+  async suspend(queryRunner: QueryRunner, { projectId, userId }: Caller): Promise<void> {
+    await queryRunner.query(
+      `UPDATE sessions s SET revoked_at = u.disabled_at FROM app_users u
+        WHERE s.project_id = $1 AND s.user_id = $2 AND s.revoked_at IS NULL AND u.project_id = $1 AND u.id = $2`,
+      [projectId, userId],
+    );
+  }
+
+  /** Brings back what `suspend` ended, before the user is enabled: an anonymous user has no other way in. */
+  async resume(queryRunner: QueryRunner, { projectId, userId }: Caller): Promise<void> {
+    await queryRunner.query(
+      `UPDATE sessions s SET revoked_at = NULL FROM app_users u
+        WHERE s.project_id = $1 AND s.user_id = $2 AND s.revoked_at = u.disabled_at AND u.project_id = $1 AND u.id = $2`,
+      [projectId, userId],
+    );
   }
 
   /**

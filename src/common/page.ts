@@ -11,9 +11,11 @@ export class Page<T> {
   ) {}
 }
 
-/** Decimal digits only: `0x10`, `1e2` and an empty text are numbers to JavaScript, not to us. */
-const wholeNumber = ({ value }: TransformFnParams): unknown =>
-  typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value;
+/** A number in a query. Decimal digits only: `0x10`, `1e2` and an empty text are numbers to JavaScript, not to us. */
+export const WholeNumber = () =>
+  Transform(({ value }: TransformFnParams): unknown =>
+    typeof value === 'string' && /^\d{1,16}$/.test(value) ? Number(value) : value,
+  );
 
 export class PageQuery {
   @ApiPropertyOptional({
@@ -26,7 +28,7 @@ export class PageQuery {
   @Max(200)
   @Min(1)
   @IsInt()
-  @Transform(wholeNumber)
+  @WholeNumber()
   limit: number = 50;
 
   @ApiPropertyOptional({
@@ -39,6 +41,6 @@ export class PageQuery {
   @Max(Number.MAX_SAFE_INTEGER)
   @Min(0)
   @IsInt()
-  @Transform(wholeNumber)
+  @WholeNumber()
   offset: number = 0;
 }

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { Page, type PageQuery } from '../common/page';
+import { UsersService } from '../users/users.service';
 import type { TransactionSource, TransactionType } from './ledger.service';
 
 /** A currency with the caller's balance in it. */
@@ -29,10 +30,20 @@ export interface TransactionRow {
   created_at: Date;
 }
 
+/** A ledger line, and why a developer granted it. */
+export type TransactionWithReason = TransactionRow & { reason: string | null };
+
+/** A `TransactionRow` of a ledger line `t` in a currency `c`. */
+export const TRANSACTION = `t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
+  t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at`;
+
 /** What a user has, and the ledger behind it. */
 @Injectable()
 export class BalancesService {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly users: UsersService,
+  ) {}
 
   /** The user's balance in every currency of the project, with the initial balance where nothing moved yet. */
   async list({ projectId, userId }: Caller): Promise<BalanceRow[]> {
@@ -65,9 +76,7 @@ export class BalancesService {
     const filter = [projectId, userId, currencyCode ?? null];
     try {
       const rows = await this.dataSource.query<TransactionRow[]>(
-        `SELECT t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
-                t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at
-           ${from} ORDER BY t.seq DESC LIMIT $4 OFFSET $5`,
+        `SELECT ${TRANSACTION} ${from} ORDER BY t.seq DESC LIMIT $4 OFFSET $5`,
         [...filter, window.limit, window.offset],
       );
       const [{ total }] = await this.dataSource.query<[{ total: number }]>(
@@ -78,5 +87,30 @@ export class BalancesService {
     } catch (error) {
       throw new ApiError('FETCH_FAILED', { cause: error });
     }
+  }
+
+  /**
+   * A user's ledger, newest first, with the reasons of what was granted by hand.
+   *
+   * @throws ApiError NOT_FOUND, FETCH_FAILED
+   */
+  async transactionsWithReasons(
+    user: Caller,
+    window: PageQuery,
+    currencyCode?: string,
+  ): Promise<Page<TransactionWithReason>> {
+    await this.users.get(user.projectId, user.userId);
+    const { data, total } = await this.transactions(user, window, currencyCode);
+    const granted = data.filter(({ source }) => source === 'admin').map(({ reference_id }) => reference_id);
+    const rows = await this.dataSource.query<{ id: string; reason: string | null }[]>(
+      `SELECT id, reason FROM admin_grants WHERE project_id = $1 AND id = ANY ($2)`,
+      [user.projectId, granted],
+    );
+    const reasons = new Map(rows.map(({ id, reason }) => [id, reason]));
+    const withReason = data.map((line) => ({
+      ...line,
+      reason: reasons.get(line.reference_id ?? '') ?? null,
+    }));
+    return new Page(withReason, total, window);
   }
 }

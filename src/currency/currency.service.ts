@@ -15,7 +15,7 @@ export interface NewCurrency {
   /** 1 to 32 letters, digits, `_` and `-`, a letter first. */
   code: string;
   name: string;
-  description?: string;
+  description?: string | null;
   isPremium?: boolean;
   /** 0 when not given; at most `maxBalance`. */
   initialBalance?: number;
@@ -187,7 +187,7 @@ export function toCurrencyJson(currency: Currency) {
     description: currency.description,
     is_premium: currency.isPremium,
     initial_balance: currency.initialBalance,
-    max_balance: currency.maxBalance,
+    max_balance: currency.maxBalance === MAX_AMOUNT ? null : currency.maxBalance,
     created_at: currency.createdAt,
     updated_at: currency.updatedAt,
   };

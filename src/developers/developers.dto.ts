@@ -46,8 +46,8 @@ class PatDto {
 }
 
 export class MeDto extends DeveloperDto {
-  @ApiProperty({ type: PatDto, nullable: true, description: 'The personal access token in force.' })
-  pat: PatDto | null;
+  @ApiProperty({ type: PatDto, description: 'The personal access token in force.' })
+  pat: PatDto;
 }
 
 export class DeveloperSessionDto {
@@ -138,7 +138,7 @@ export class DeveloperLoggedOutDto {
   logged_out: true;
 }
 
-export function toMeDto({ developer, pat }: { developer: DeveloperRow; pat: PatRow | null }): MeDto {
+export function toMeDto({ developer, pat }: { developer: DeveloperRow; pat: PatRow }): MeDto {
   return { ...toDeveloperDto(developer), pat };
 }
 

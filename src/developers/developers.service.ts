@@ -103,18 +103,18 @@ export class DevelopersService {
     return found;
   }
 
-  /** A developer with the personal access token in force, if any. @throws ApiError NOT_FOUND */
-  async get(id: string): Promise<{ developer: DeveloperRow; pat: PatRow | null }> {
+  /** A developer with the personal access token in force. @throws ApiError NOT_FOUND */
+  async get(id: string): Promise<{ developer: DeveloperRow; pat: PatRow }> {
     const [developer] = await this.dataSource.query<DeveloperRow[]>(
       `SELECT ${COLUMNS} FROM developers WHERE id = $1`,
       [id],
     );
     if (developer === undefined) throw new ApiError('NOT_FOUND');
-    const [pat] = await this.dataSource.query<PatRow[]>(
+    const [pat] = await this.dataSource.query<[PatRow]>(
       `SELECT ${PAT_COLUMNS} FROM personal_access_tokens WHERE developer_id = $1 AND revoked_at IS NULL`,
       [id],
     );
-    return { developer, pat: pat ?? null };
+    return { developer, pat };
   }
 
   /** @throws ApiError NOT_FOUND */

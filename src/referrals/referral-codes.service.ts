@@ -5,7 +5,7 @@ import { AuditLogService } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
-import { isDatabaseUnavailable, violatedUnique } from '../common/database-error';
+import { isDatabaseUnavailable, violatedRule, violatedUnique } from '../common/database-error';
 import { ProjectsService } from '../projects/projects.service';
 import type { RewardJson } from '../rewards/reward';
 import { RewardsService } from '../rewards/rewards.service';
@@ -79,12 +79,11 @@ export class ReferralCodesService {
         });
         return { result: made, targetId: made.id, after: toReferralCodeJson(made) };
       });
-    if (code === undefined) return this.withFreeCode(projectId, insert);
     try {
-      return await insert(code);
+      return await (code === undefined ? this.withFreeCode(projectId, insert) : insert(code));
     } catch (error) {
       const taken = violatedUnique(error);
-      if (taken === undefined) throw error;
+      if (taken === undefined) throw noSuchUser(error) ?? error;
       const message = taken === 'referral_codes_one_per_user' ? 'This user already has a code.' : undefined;
       throw new ApiError('CODE_EXISTS', { message, cause: error });
     }
@@ -123,6 +122,11 @@ export class ReferralCodesService {
     }
     throw new ApiError('RETRY_EXHAUSTED');
   }
+}
+
+function noSuchUser(error: unknown): ApiError | undefined {
+  if (violatedRule(error) !== 'referral_codes_user_fkey') return undefined;
+  return ApiError.invalidInput({ field: 'app_user_id', message: 'is no user of this project' });
 }
 
 /** A code as clients and developers see it. */

@@ -1,17 +1,15 @@
-import { Body, Controller, Get, Headers, Post } from '@nestjs/common';
-import { ApiHeader, ApiOperation, ApiTags } from '@nestjs/swagger';
+import { Body, Controller, Get, Post } from '@nestjs/common';
+import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ClientAddress, CurrentCaller } from '../auth/authenticated-request';
 import { GuessLimiter } from '../auth/guess-limiter.service';
 import { ClientRoute } from '../auth/route.decorators';
 import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
-import { ApiError } from '../common/api-error';
+import { ApiIdempotencyKey, IdempotencyKey } from '../common/idempotency-key';
 import { Reply } from '../common/reply';
 import { ReferralCodesService, toReferralCodeJson } from './referral-codes.service';
 import { ClaimDto, ClaimRequestDto, ReferralCodeDto } from './referrals.dto';
 import { ReferralsService, toClaimJson } from './referrals.service';
-
-const IDEMPOTENCY_KEY = /^[\x21-\x7e]{1,255}$/;
 
 @ApiTags('Referrals')
 @Controller('client/referrals')
@@ -53,13 +51,9 @@ export class ReferralsController {
       'Both sides are rewarded, each up to the maximum of the currency. A retry never claims twice: it hears ' +
       '`ALREADY_CLAIMED` with the existing claim in `details.claim`, or, with the same `Idempotency-Key`, the 201 again.',
   })
-  @ApiHeader({
-    name: 'Idempotency-Key',
-    required: false,
-    description:
-      'Up to 255 visible ASCII characters. The same key and body get the same 201, marked `Idempotent-Replayed: true`; a refused claim leaves the key unused.',
-    schema: { type: 'string', minLength: 1, maxLength: 255, pattern: IDEMPOTENCY_KEY.source },
-  })
+  @ApiIdempotencyKey(
+    'The same key and body get the same 201, marked `Idempotent-Replayed: true`; a refused claim leaves the key unused.',
+  )
   @ApiData(ClaimDto, {
     status: 201,
     description: 'The claim, with the rewards of the caller.',
@@ -71,14 +65,8 @@ export class ReferralsController {
     @CurrentCaller() caller: Caller,
     @ClientAddress() address: string,
     @Body() { code }: ClaimRequestDto,
-    @Headers('Idempotency-Key') idempotencyKey?: string,
+    @IdempotencyKey() idempotencyKey?: string,
   ) {
-    if (idempotencyKey !== undefined && !IDEMPOTENCY_KEY.test(idempotencyKey)) {
-      throw ApiError.invalidInput({
-        field: 'Idempotency-Key',
-        message: 'must be 1 to 255 visible ASCII characters',
-      });
-    }
     const guess = { wrong: 'INVALID_CODE', subject: caller.userId, address } as const;
     const { claim, rewards, replayed } = await this.guesses.limit(guess, () =>
       this.referrals.claim(caller, code, idempotencyKey),

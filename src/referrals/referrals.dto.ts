@@ -5,7 +5,8 @@ import type { RewardJson } from '../rewards/reward';
 /** The demo project's code, so that "Try it out" works as it stands. */
 export const EXAMPLE_CODE = 'ADA-INVITES';
 
-const reward = {
+/** Documents a reward as it is written. */
+export const reward = {
   description:
     'Amounts by currency code: `{}`, `{ "currency": "gems", "amount": 50 }` or `{ "gems": 50, "gold": 10 }`.',
   type: 'object',
@@ -13,12 +14,10 @@ const reward = {
   example: { gems: 50 },
 } as const;
 
-export class ReferralCodeDto {
+/** A code, whoever reads it. */
+export class CodeDto {
   @ApiProperty({ type: String, format: 'uuid' })
   id: string;
-
-  @ApiProperty({ type: String, format: 'uuid' })
-  app_user_id: string;
 
   @ApiProperty({ type: String, example: EXAMPLE_CODE })
   code: string;
@@ -43,6 +42,11 @@ export class ReferralCodeDto {
 
   @ApiProperty({ type: String, format: 'date-time' })
   updated_at: Date;
+}
+
+export class ReferralCodeDto extends CodeDto {
+  @ApiProperty({ type: String, format: 'uuid' })
+  app_user_id: string;
 }
 
 export class ClaimRequestDto {

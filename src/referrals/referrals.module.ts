@@ -4,15 +4,17 @@ import { AuthModule } from '../auth/auth.module';
 import { ProjectsModule } from '../projects/projects.module';
 import { RewardsModule } from '../rewards/rewards.module';
 import { UsersModule } from '../users/users.module';
+import { ReferralCodesAdminService } from './referral-codes.admin.service';
 import { ReferralCodesService } from './referral-codes.service';
+import { ReferralsAdminController } from './referrals.admin.controller';
 import { ReferralsController } from './referrals.controller';
 import { ReferralsService } from './referrals.service';
 
 /** Referral codes and their claims. */
 @Module({
   imports: [AuditModule, AuthModule, ProjectsModule, UsersModule, RewardsModule],
-  controllers: [ReferralsController],
-  providers: [ReferralCodesService, ReferralsService],
-  exports: [ReferralCodesService],
+  controllers: [ReferralsController, ReferralsAdminController],
+  providers: [ReferralCodesService, ReferralCodesAdminService, ReferralsService],
+  exports: [ReferralCodesService, ReferralCodesAdminService],
 })
 export class ReferralsModule {}

@@ -10,7 +10,7 @@ import { BASE62, randomText } from '../common/random-text';
 import { inTransaction } from '../common/transaction';
 import { AppUser } from './app-user.entity';
 import { IdentityTokensService, type ProviderAccount } from './identity-tokens.service';
-import { isAnonymous, UsersService, type Profile, type UserIdentity } from './users.service';
+import { isAnonymous, UsersService, type UserIdentity } from './users.service';
 
 /** A user who has just signed in. */
 export interface SignedIn {
@@ -118,12 +118,6 @@ export class SignInService {
     const isOurs = (await this.ownerOf(projectId, account)) === userId;
     if (!isOurs && !(await this.attach(projectId, userId, account))) throw new ApiError('USER_EXISTS');
     return this.known(projectId, userId);
-  }
-
-  /** A session for a user of the app's own user system, made when unknown. @throws ApiError INVALID_TOKEN if disabled */
-  async external(projectId: string, externalId: string, profile: Profile): Promise<SignedIn> {
-    const { user, created } = await this.users.findOrCreate(projectId, externalId, profile);
-    return this.open(await this.activeUser(projectId, user.id), created);
   }
 
   /** A session for a user who is known already, for a developer. @throws ApiError NOT_FOUND */

@@ -1,10 +1,11 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsObject, IsOptional, IsTimeZone, IsUrl } from 'class-validator';
 import { OptionalNotNull } from '../common/optional.decorator';
+import { PageQuery } from '../common/page';
 import { Text, Visible } from '../common/text.decorator';
 import type { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
-import type { UserIdentity } from './users.service';
+import { toUserJson, type UserIdentity } from './users.service';
 
 const text = { type: String } as const;
 const uuid = { type: String, format: 'uuid' } as const;
@@ -58,6 +59,37 @@ export class UserDto {
 
   @ApiProperty(time)
   updated_at: Date;
+}
+
+export class AdminUserDto extends UserDto {
+  @ApiProperty({ ...time, nullable: true, description: 'Since when the user is shut out; null: not at all.' })
+  disabled_at: Date | null;
+
+  @ApiProperty({ ...time, nullable: true, description: 'Since when nothing personal is left of the user.' })
+  erased_at: Date | null;
+}
+
+export class UserStateDto {
+  @ApiProperty(uuid)
+  id: string;
+
+  @ApiProperty({ ...time, nullable: true, description: 'Since when the user is shut out; null: not at all.' })
+  disabled_at: Date | null;
+
+  @ApiProperty({ ...time, nullable: true, description: 'Since when nothing personal is left of the user.' })
+  erased_at: Date | null;
+}
+
+export class UsersQuery extends PageQuery {
+  @ApiPropertyOptional({
+    ...text,
+    maxLength: 255,
+    example: 'ada',
+    description: "Part of a name, an e-mail or an external id; or a user's id, or a referral code.",
+  })
+  @Text({ min: 1, max: 255 })
+  @IsOptional()
+  search?: string;
 }
 
 export class SessionDto {
@@ -166,25 +198,7 @@ export function toProfile({ display_name, avatar_url, properties, timezone }: Pr
 }
 
 export function toUserDto(user: AppUser, identities: UserIdentity[]): UserDto {
-  const own = [
-    { provider: 'anonymous', provider_id: user.anonymousId },
-    { provider: 'email', provider_id: user.email },
-  ].filter((identity): identity is UserIdentity => identity.provider_id !== null);
-  return {
-    id: user.id,
-    email: user.email,
-    display_name: user.displayName,
-    avatar_url: user.avatarUrl,
-    external_id: user.externalId,
-    anonymous_id: user.anonymousId,
-    auth_providers: [...own, ...identities.map(({ provider, provider_id }) => ({ provider, provider_id }))],
-    properties: user.properties,
-    timezone: user.timezone,
-    first_seen_at: user.firstSeenAt,
-    last_seen_at: user.lastSeenAt,
-    created_at: user.createdAt,
-    updated_at: user.updatedAt,
-  };
+  return toUserJson(user, identities);
 }
 
 export function toSessionDto({ user, identities, tokens }: SignedIn): SessionDto {

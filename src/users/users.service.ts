@@ -3,6 +3,7 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import { IsNull, type DataSource, type EntityManager } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { violatedUnique } from '../common/database-error';
+import { definedOnly } from '../common/defined-only';
 import { AppUser } from './app-user.entity';
 import { generateDisplayName } from './display-name';
 
@@ -46,59 +47,73 @@ export class UsersService {
   }
 
   /** @throws ApiError NOT_FOUND */
-  async get(projectId: string, id: string): Promise<AppUser> {
-    const user = await this.dataSource.manager.findOne(AppUser, { where: { projectId, id } });
+  async get(projectId: string, id: string, manager = this.dataSource.manager): Promise<AppUser> {
+    const user = await manager.findOne(AppUser, { where: { projectId, id } });
     if (user === null)
       throw new ApiError('NOT_FOUND', { message: `There is no user ${id} in this project.` });
     return user;
   }
 
-  /** The user with this external id, made when there is none; a profile that is given replaces what was there. */
+  /**
+   * The user with this external id, made when there is none, in the caller's transaction; a profile that is given
+   * replaces what was there.
+   */
   async findOrCreate(
+    manager: EntityManager,
     projectId: string,
     externalId: string,
     profile: Profile,
   ): Promise<{ user: AppUser; created: boolean }> {
-    const existing = await this.findByExternalId(projectId, externalId);
-    if (existing) return { user: await this.updateActive(existing, profile), created: false };
-    try {
-      return { user: await this.create(projectId, { ...profile, externalId }), created: true };
-    } catch (error) {
-      // somebody else's request for the same user may have won
-      const winner = error instanceof ApiError && (await this.findByExternalId(projectId, externalId));
-      if (!winner) throw error;
-      return { user: await this.updateActive(winner, profile), created: false };
-    }
+    // somebody else's request for the same user is waited for, and has then made it
+    const made = await manager.query<object[]>(
+      `INSERT INTO app_users (project_id, external_id, display_name) VALUES ($1, $2, $3)
+       ON CONFLICT (project_id, external_id) DO NOTHING RETURNING id`,
+      [projectId, externalId, profile.displayName ?? generateDisplayName()],
+    );
+    const created = made.length === 1;
+    const user = await manager.findOneByOrFail(AppUser, { projectId, externalId });
+    // a disabled user will be refused: nothing of theirs changes
+    if (user.disabledAt !== null) return { user, created };
+    return { user: await this.update(projectId, user.id, profile, manager), created };
   }
 
   /** Changes what is given and leaves the rest; `properties` are replaced as a whole. @throws ApiError NOT_FOUND */
-  async update(projectId: string, id: string, profile: Profile): Promise<AppUser> {
-    const given = Object.fromEntries(Object.entries(profile).filter(([, value]) => value !== undefined));
+  async update(
+    projectId: string,
+    id: string,
+    profile: Profile,
+    manager = this.dataSource.manager,
+  ): Promise<AppUser> {
+    const given = definedOnly(profile);
     if (Object.keys(given).length > 0) {
-      await this.dataSource.manager.update(
-        AppUser,
-        { projectId, id },
-        { ...given, updatedAt: () => 'clock_timestamp()' },
-      );
+      await manager.update(AppUser, { projectId, id }, { ...given, updatedAt: () => 'clock_timestamp()' });
     }
-    return this.get(projectId, id);
+    return this.get(projectId, id, manager);
   }
 
   /** Notes that the user was here. */
-  async seen(projectId: string, id: string): Promise<void> {
-    await this.dataSource.manager.update(
-      AppUser,
-      { projectId, id },
-      { lastSeenAt: () => 'clock_timestamp()' },
-    );
+  async seen(projectId: string, id: string, manager = this.dataSource.manager): Promise<void> {
+    await manager.update(AppUser, { projectId, id }, { lastSeenAt: () => 'clock_timestamp()' });
   }
 
   /** The provider accounts that a user signs in with. */
-  identities(projectId: string, userId: string): Promise<UserIdentity[]> {
-    return this.dataSource.query(
+  identities(projectId: string, userId: string, manager = this.dataSource.manager): Promise<UserIdentity[]> {
+    return manager.query(
       `SELECT provider, provider_id FROM user_identities WHERE project_id = $1 AND user_id = $2 ORDER BY created_at, provider`,
       [projectId, userId],
     );
+  }
+
+  /** As `identities`, of many users. */
+  async identitiesOf(projectId: string, userIds: string[]): Promise<Map<string, UserIdentity[]>> {
+    const rows = await this.dataSource.query<(UserIdentity & { user_id: string })[]>(
+      `SELECT user_id, provider, provider_id FROM user_identities
+        WHERE project_id = $1 AND user_id = ANY ($2) ORDER BY created_at, provider`,
+      [projectId, userIds],
+    );
+    const byUser = new Map<string, UserIdentity[]>(userIds.map((id) => [id, []]));
+    for (const { user_id, ...identity } of rows) byUser.get(user_id)?.push(identity);
+    return byUser;
   }
 
   /** Whether the user exists and is not disabled, as the caller's transaction sees it. */
@@ -113,18 +128,42 @@ export class UsersService {
   async lock(projectId: string, id: string, manager: EntityManager): Promise<void> {
     await manager.findOne(AppUser, { where: { projectId, id }, lock: { mode: 'for_no_key_update' } });
   }
+}
 
-  /** A disabled user will be refused: nothing of theirs changes. */
-  private async updateActive(user: AppUser, profile: Profile): Promise<AppUser> {
-    return user.disabledAt === null ? this.update(user.projectId, user.id, profile) : user;
-  }
+/** A user as developers see it. */
+export function toAdminUserJson(user: AppUser, identities: UserIdentity[]) {
+  return { ...toUserJson(user, identities), ...toUserState(user) };
+}
 
-  private findByExternalId(projectId: string, externalId: string): Promise<AppUser | null> {
-    return this.dataSource.manager.findOne(AppUser, { where: { projectId, externalId } });
-  }
+/** The state of a user, as the audit log may keep it: nothing personal. */
+export function toUserState({ disabledAt, erasedAt }: AppUser) {
+  return { disabled_at: disabledAt, erased_at: erasedAt };
 }
 
 /** Somebody who has no way back in but the session they hold. */
 export function isAnonymous(user: AppUser, identities: UserIdentity[]): boolean {
   return user.email === null && user.externalId === null && identities.length === 0;
+}
+
+/** A user as clients see it. */
+export function toUserJson(user: AppUser, identities: UserIdentity[]) {
+  const own = [
+    { provider: 'anonymous', provider_id: user.anonymousId },
+    { provider: 'email', provider_id: user.email },
+  ].filter((identity): identity is UserIdentity => identity.provider_id !== null);
+  return {
+    id: user.id,
+    email: user.email,
+    display_name: user.displayName,
+    avatar_url: user.avatarUrl,
+    external_id: user.externalId,
+    anonymous_id: user.anonymousId,
+    auth_providers: [...own, ...identities.map(({ provider, provider_id }) => ({ provider, provider_id }))],
+    properties: user.properties,
+    timezone: user.timezone,
+    first_seen_at: user.firstSeenAt,
+    last_seen_at: user.lastSeenAt,
+    created_at: user.createdAt,
+    updated_at: user.updatedAt,
+  };
 }
