@@ -11,6 +11,7 @@ import { Currency } from './currency/currency.entity';
 import { CurrencyModule } from './currency/currency.module';
 import { dataSourceOptions } from './database/data-source-options';
 import { DevelopersModule } from './developers/developers.module';
+import { IntegrityModule } from './integrity/integrity.module';
 import { OpsModule } from './ops/ops.module';
 import { Project } from './projects/project.entity';
 import { ProjectsModule } from './projects/projects.module';
@@ -49,6 +50,7 @@ export class AppModule {
         RewardsModule,
         ReferralsModule,
         UserAdminModule,
+        IntegrityModule,
         OpsModule,
       ],
       providers: [

@@ -150,6 +150,7 @@ describe('the session', () => {
     await world.db.query(`UPDATE app_users SET disabled_at = now() WHERE id = $1`, [grace.id]);
     expect(await codeOf(ada.headers)).toBe('401 INVALID_TOKEN');
     expect(await codeOf(grace.headers)).toBe('401 INVALID_TOKEN');
+    await world.signOutTheDisabled();
   });
 
   describe('cannot be forged', () => {

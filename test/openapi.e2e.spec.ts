@@ -132,6 +132,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     errors: [...PROJECT, 'USER_ERASED'],
   },
   'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/integrity': { successes: ['200'], errors: PROJECT },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };

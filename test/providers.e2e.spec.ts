@@ -209,6 +209,7 @@ describe('Apple and Google', () => {
     expect(tally([await post('social', { provider: 'google', id_token })])).toEqual({
       '401 INVALID_TOKEN': 1,
     });
+    await world.signOutTheDisabled();
   });
 
   it('give an anonymous user to one of three accounts that race for it, and the others users of their own', async () => {
@@ -299,6 +300,7 @@ describe('users of another system', () => {
       tenant.id,
     ]);
     expect(row.display_name).not.toBe('Renamed');
+    await world.signOutTheDisabled();
   });
 
   it('are for the project of the key only', async () => {

@@ -202,6 +202,7 @@ describe('POST /client/referrals/claim', () => {
     const never = { status, error: { ...body.error, request_id: 'any' } };
     expect(answers).toEqual([never, never, never]);
     expect(status).toBe(404);
+    await world.signOutTheDisabled();
   });
 
   it("refuses one's own code: 400 SELF_REFERRAL", async () => {

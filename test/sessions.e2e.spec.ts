@@ -140,6 +140,7 @@ describe('anonymous users', () => {
     await other.commitTransaction();
     await other.release();
     expect((await signUp).id).not.toBe(user.id);
+    await world.signOutTheDisabled();
   });
 
   const claimsOf = (token: string) =>
@@ -229,6 +230,7 @@ describe('e-mail and password', () => {
       '401 INVALID_TOKEN': 2,
       '401 INVALID_CREDENTIALS': 1,
     });
+    await world.signOutTheDisabled();
   });
 });
 
@@ -352,6 +354,7 @@ describe('logout', () => {
       expect(tally([await asDisabled(), await me(disabled.session_token)])).toEqual({
         '401 INVALID_TOKEN': 2,
       });
+      await world.signOutTheDisabled();
       await world.db.query(`UPDATE api_keys SET is_active = false WHERE project_id = $1`, [tenant.id]);
       expect(tally([await me(token), await elsewhere()])).toEqual({ '401 INVALID_API_KEY': 2 });
     } finally {

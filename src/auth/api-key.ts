@@ -12,7 +12,7 @@ const RANDOM_LENGTH = 32;
 const CHECKSUM_LENGTH = 6;
 const FORMAT = new RegExp(`^amb_(dev|live)_(ck|sk)_[0-9A-Za-z]{${RANDOM_LENGTH + CHECKSUM_LENGTH}}$`);
 /** Enough to recognize a key in a list, too little to use it. */
-const SHOWN_PREFIX_LENGTH = 16;
+export const SHOWN_PREFIX_LENGTH = 16;
 
 /** A new key: `amb_<dev|live>_<ck|sk>_`, 32 random characters (190 bits), 6 of checksum. Shown once, stored as digest. */
 export function generateApiKey(keyType: KeyType, environment: Environment): string {

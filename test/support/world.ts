@@ -142,6 +142,17 @@ export class World {
       .send(body);
   }
 
+  /**
+   * For a test that disables a user by SQL alone, to see that this suffices, when it has seen it: a disabled user has
+   * no live session, says the invariant that is checked after every test.
+   */
+  async signOutTheDisabled(): Promise<void> {
+    await this.db.query(
+      `UPDATE sessions s SET revoked_at = clock_timestamp() FROM app_users u
+        WHERE u.project_id = s.project_id AND u.id = s.user_id AND u.disabled_at IS NOT NULL AND s.revoked_at IS NULL`,
+    );
+  }
+
   async balance(player: Player, currencyCode: string): Promise<number> {
     const { body } = await this.http.get('/v1/client/currencies').set(player.headers).expect(200);
     return body.data.find((row: { currency_code: string }) => row.currency_code === currencyCode).balance;
@@ -196,15 +207,20 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   return { world, close: () => app.close() };
 }
 
-/** A database of one's own on the run's server: migrated, or (`empty`) as PostgreSQL makes it. */
-export async function cloneDatabase({ empty = false } = {}): Promise<{
+/**
+ * A database of one's own on the run's server: migrated, or (`empty`) as PostgreSQL makes it, or a copy of another
+ * one that nobody is connected to (`of`).
+ */
+export async function cloneDatabase({ empty = false, of = '' } = {}): Promise<{
+  name: string;
   url: string;
   drop: () => Promise<void>;
 }> {
   const { url, template } = testServer();
   const name = `${template}_${randomUUID().slice(0, 8)}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${empty ? 'template0' : template}`);
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${of || (empty ? 'template0' : template)}`);
   return {
+    name,
     url: databaseUrl(url, name),
     drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`),
   };
