@@ -1,6 +1,12 @@
 import { InitialSchema1795300000000 } from './1795300000000-initial-schema';
 import { ClientSessions1795310000000 } from './1795310000000-client-sessions';
 import { AdminPlane1795320000000 } from './1795320000000-admin-plane';
+import { DailyRollups1795330000000 } from './1795330000000-daily-rollups';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
-export const migrations = [InitialSchema1795300000000, ClientSessions1795310000000, AdminPlane1795320000000];
+export const migrations = [
+  InitialSchema1795300000000,
+  ClientSessions1795310000000,
+  AdminPlane1795320000000,
+  DailyRollups1795330000000,
+];

@@ -2,6 +2,7 @@ import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
 import { AuditModule } from './audit/audit.module';
+import { AnalyticsModule } from './analytics/analytics.module';
 import { AuthModule } from './auth/auth.module';
 import { ApiErrorFilter } from './common/api-error.filter';
 import { EnvelopeInterceptor } from './common/envelope.interceptor';
@@ -51,6 +52,7 @@ export class AppModule {
         ReferralsModule,
         UserAdminModule,
         IntegrityModule,
+        AnalyticsModule,
         OpsModule,
       ],
       providers: [

@@ -29,6 +29,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Referral codes (admin)', 'Templates, promo codes and users’ own codes')
     .addTag('Currencies (admin)', 'Currencies, grants by hand and the ledger')
     .addTag('Users (admin)', 'The users of an app, for its developer and its servers')
+    .addTag('Analytics (admin)', 'Numbers about the referrals of a project')
     .addTag('Integrity (admin)', 'Whether the stored data is as it must be')
     .addTag('Audit log (admin)', 'Who changed what')
     .addTag('Health', 'For load balancers and orchestrators')

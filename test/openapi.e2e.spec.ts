@@ -133,6 +133,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   },
   'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/integrity': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/analytics': { successes: ['200'], errors: PROJECT },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };
@@ -211,7 +212,7 @@ it('demands the ids in a path and no other parameter', () => {
   const optional = parameters.filter(({ in: place }) => place !== 'path').map(({ name }) => name);
   expect([...new Set(optional)].sort()).toEqual([
     ...['Idempotency-Key', 'If-None-Match'],
-    ...['action', 'currency_code', 'kind', 'limit', 'offset', 'search', 'target_id'],
+    ...['action', 'currency_code', 'from', 'kind', 'limit', 'offset', 'search', 'target_id', 'to', 'top'],
   ]);
   for (const { path, operation } of operations()) {
     const inPath = operation.parameters.filter((parameter: any) => parameter.in === 'path');

@@ -26,6 +26,11 @@ export function isLockTimeout(error: unknown): boolean {
   return sqlState(error) === '55P03';
 }
 
+/** The statement took longer than it may. */
+export function isStatementTimeout(error: unknown): boolean {
+  return sqlState(error) === '57014';
+}
+
 const LOST_LINK = [
   'ECONNREFUSED',
   'ECONNRESET',

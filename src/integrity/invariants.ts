@@ -1,3 +1,4 @@
+import { ANALYTICS_INVARIANTS } from './analytics.invariants';
 import { CLAIM_INVARIANTS } from './claims.invariants';
 import { IDENTITY_INVARIANTS } from './identity.invariants';
 import type { Invariant } from './invariant';
@@ -12,4 +13,5 @@ export const INVARIANTS: readonly Invariant[] = [
   ...LEDGER_INVARIANTS,
   ...IDENTITY_INVARIANTS,
   ...SCHEMA_INVARIANTS,
+  ...ANALYTICS_INVARIANTS,
 ].sort((one, other) => one.number - other.number);

@@ -22,6 +22,8 @@ export const EDGES = [
   { table: 'referral_claims', column: 'referee_id', target: 'app_users', id: 'id' },
   { table: 'claim_idempotency_keys', column: 'user_id', target: 'app_users', id: 'claim_id' },
   { table: 'claim_idempotency_keys', column: 'claim_id', target: 'referral_claims', id: 'claim_id' },
+  { table: 'analytics_referrers', column: 'user_id', target: 'app_users', id: 'user_id' },
+  { table: 'analytics_day_rewards', column: 'currency_id', target: 'currencies', id: 'currency_id' },
   { table: 'reward_grants', column: 'claim_id', target: 'referral_claims', id: 'id' },
   { table: 'reward_grants', column: 'user_id', target: 'app_users', id: 'id' },
   { table: 'reward_grants', column: 'transaction_id', target: 'currency_transactions', id: 'id' },

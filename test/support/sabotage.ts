@@ -398,4 +398,10 @@ export const SABOTAGES: Sabotage[] = [
     bend: () => [],
     rows: () => [{ guard: 'referral_claims_append_only' }, { guard: 'referral_claims_referrer_owns_code' }],
   },
+  {
+    breaks: 'rollups_add_up',
+    how: 'a day on which a code was made that there is not',
+    bend: ({ projectId: p }) => [`INSERT INTO analytics_days VALUES ('${p}', '2020-02-29', 1, 0, 0, 0, 0)`],
+    rows: () => [{ day: '2020-02-29', codes: null, codes_made: 1 }],
+  },
 ];
