@@ -38,7 +38,10 @@ export default tseslint.config(
   {
     files: ['**/*.mjs', '**/*.cjs', '*.js'],
     languageOptions: {
-      globals: { process: 'readonly', console: 'readonly', module: 'writable', URL: 'readonly' },
+      globals: {
+        ...{ process: 'readonly', console: 'readonly', module: 'writable', URL: 'readonly' },
+        ...{ fetch: 'readonly', performance: 'readonly' },
+      },
     },
   },
   prettier,
