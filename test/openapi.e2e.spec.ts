@@ -134,6 +134,17 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/integrity': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/analytics': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/reward-grants': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/reward-grants/{grantId}': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/reward-grants/replay': { successes: ['200'], errors: PROJECT },
+  'post /v1/admin/projects/{projectId}/reward-grants/{grantId}/replay': {
+    successes: ['200'],
+    errors: [...PROJECT, 'NOT_REPLAYABLE'],
+  },
+  'post /v1/admin/projects/{projectId}/reward-grants/{grantId}/cancel': {
+    successes: ['200'],
+    errors: [...PROJECT, 'NOT_CANCELLABLE'],
+  },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };
@@ -212,7 +223,8 @@ it('demands the ids in a path and no other parameter', () => {
   const optional = parameters.filter(({ in: place }) => place !== 'path').map(({ name }) => name);
   expect([...new Set(optional)].sort()).toEqual([
     ...['Idempotency-Key', 'If-None-Match'],
-    ...['action', 'currency_code', 'from', 'kind', 'limit', 'offset', 'search', 'target_id', 'to', 'top'],
+    ...['action', 'app_user_id', 'claim_id', 'currency_code', 'from', 'kind', 'limit', 'offset'],
+    ...['search', 'status', 'target_id', 'to', 'top'],
   ]);
   for (const { path, operation } of operations()) {
     const inPath = operation.parameters.filter((parameter: any) => parameter.in === 'path');

@@ -200,6 +200,29 @@ describe('a reward that cannot be paid', () => {
     expect(await world.balance(grace, 'gems')).toBe(5);
   });
 
+  it('is not waited for when its currency is locked too', async () => {
+    await tenant.currency({ code: 'gems' });
+    await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
+    await withTrigger(`RAISE EXCEPTION 'not today'`, async () => {
+      for (const player of [ada, grace]) await world.claim(player, 'PROMO').expect(201);
+    });
+    const later = new Date(Date.now() + HOUR_MS);
+    const other = world.db.createQueryRunner();
+    await other.startTransaction();
+    await other.query(`SET LOCAL idle_in_transaction_session_timeout = 0`);
+    await other.query(`SELECT FROM currencies WHERE project_id = $1 FOR UPDATE`, [tenant.id]);
+    await other.query(`SELECT FROM reward_grants WHERE project_id = $1 AND user_id = $2 FOR UPDATE`, [
+      ...[tenant.id, ada.id],
+    ]);
+    expect(await sweep(later)).toBe(false);
+    await other.rollbackTransaction();
+    await other.release();
+    const postponed = (await grants()).filter(
+      ({ next_attempt_at }: { next_attempt_at: Date }) => next_attempt_at > later,
+    );
+    expect(postponed).toMatchObject([{ user_id: grace.id, attempts: 1 }]);
+  });
+
   it('is paid once by any number of sweepers', async () => {
     await tenant.currency({ code: 'gems', maxBalance: 1000 });
     await tenant.code({

@@ -1,8 +1,11 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 
-/** The statements on `reward_grants`: one row per claim, side and currency, from promise to receipt. */
+/** The statements that write `reward_grants`: one row per claim, side and currency, from promise to receipt. */
 
 export type Side = 'referrer' | 'referee';
+export type GrantStatus = (typeof GRANT_STATUSES)[number];
+
+export const GRANT_STATUSES = ['pending', 'granted', 'dead', 'cancelled'] as const;
 
 export interface NewPromise {
   side: Side;
@@ -27,6 +30,14 @@ export interface Receipt {
   transaction_id: string;
 }
 
+/** A promise as an operator finds and leaves it; what the audit log says of it. */
+export interface GrantState {
+  id: string;
+  status: GrantStatus;
+  attempts: number;
+  last_error: string | null;
+}
+
 /** What became of one promised reward. `granted` below `amount` means that the currency's maximum was reached. */
 export interface RewardOutcome {
   currency_code: string;
@@ -41,6 +52,8 @@ const COLUMNS = 'project_id, id, claim_id, user_id, currency_code, amount, attem
 /** Never waits: a promise that another transaction holds is being paid there. */
 const TAKE = 'FOR UPDATE SKIP LOCKED';
 const DUE = `status = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2`;
+const DUE_OF_THESE = `status = 'pending' AND next_attempt_at <= $1 AND project_id = $2 AND id = ANY($3) ORDER BY id`;
+const STATE = 'id, status, attempts, last_error';
 
 export async function insert(
   queryRunner: QueryRunner,
@@ -102,6 +115,80 @@ export function findDue(dataSource: DataSource, now: Date, limit: number): Promi
   return dataSource.query(`SELECT ${COLUMNS} FROM reward_grants WHERE ${DUE}`, [now, limit]);
 }
 
+/**
+ * Of these promises, those that are due. Waits, in the order of the ids, where others do not: somebody asked for
+ * these, and who holds one may be about to leave it as it is.
+ */
+export function takeThese(
+  queryRunner: QueryRunner,
+  { projectId, ids }: { projectId: string; ids: string[] },
+  now: Date,
+): Promise<RewardGrant[]> {
+  return queryRunner.query(`SELECT ${COLUMNS} FROM reward_grants WHERE ${DUE_OF_THESE} FOR UPDATE`, [
+    now,
+    projectId,
+    ids,
+  ]) as Promise<RewardGrant[]>;
+}
+
+export function findThese(
+  dataSource: DataSource,
+  { projectId, ids }: { projectId: string; ids: string[] },
+  now: Date,
+): Promise<RewardGrant[]> {
+  return dataSource.query(`SELECT ${COLUMNS} FROM reward_grants WHERE ${DUE_OF_THESE}`, [
+    now,
+    projectId,
+    ids,
+  ]);
+}
+
+/**
+ * Locks those of the given promises that have one of these statuses, in the order of their ids. Waits for a payment
+ * that is under way, and then sees what it did: a promise that it granted is not among the result.
+ */
+export function lockThese(
+  queryRunner: QueryRunner,
+  { projectId, ids }: { projectId: string; ids: string[] },
+  statuses: readonly GrantStatus[],
+): Promise<GrantState[]> {
+  return queryRunner.query(
+    `SELECT ${STATE} FROM reward_grants
+      WHERE project_id = $1 AND id = ANY($2) AND status = ANY($3) ORDER BY id FOR UPDATE`,
+    [projectId, ids, statuses],
+  ) as Promise<GrantState[]>;
+}
+
+/**
+ * Makes promises that the caller holds locked due again, as if never tried. Their reason goes: it would say of a
+ * promise that is waiting, and later of one that is paid, why it was not. The audit log keeps it.
+ */
+export async function reopen(
+  queryRunner: QueryRunner,
+  { projectId, ids }: { projectId: string; ids: string[] },
+  now: Date,
+): Promise<void> {
+  await queryRunner.query(
+    `UPDATE reward_grants
+        SET status = 'pending', attempts = 0, last_error = NULL, next_attempt_at = $3, settled_at = NULL
+      WHERE project_id = $1 AND id = ANY($2)`,
+    [projectId, ids, now],
+  );
+}
+
+/** Ends a promise that the caller holds locked. */
+export async function cancel(
+  queryRunner: QueryRunner,
+  { projectId, id }: { projectId: string; id: string },
+  reason: string,
+): Promise<void> {
+  await queryRunner.query(
+    `UPDATE reward_grants SET status = 'cancelled', last_error = $3, settled_at = clock_timestamp()
+      WHERE project_id = $1 AND id = $2`,
+    [projectId, id, reason],
+  );
+}
+
 /** Writes the receipts, in the transaction of the ledger lines they point at. */
 export async function settle(
   queryRunner: QueryRunner,
@@ -135,13 +222,16 @@ export async function recordFailure(
   );
 }
 
-/** Leaves promises alone until then, without counting a try. */
+/** Leaves promises alone until then, without counting a try; those that others hold are being seen to. */
 export async function postpone(dataSource: DataSource, grants: RewardGrant[], until: Date): Promise<void> {
   if (grants.length === 0) return;
   await dataSource.query(
     `UPDATE reward_grants g SET next_attempt_at = $1
-       FROM json_populate_recordset(NULL::reward_grants, $2) AS w
-      WHERE g.project_id = w.project_id AND g.id = w.id AND g.status = 'pending' AND g.attempts = w.attempts`,
+       FROM (SELECT f.project_id, f.id FROM reward_grants f
+               JOIN json_populate_recordset(NULL::reward_grants, $2) AS w
+                 ON f.project_id = w.project_id AND f.id = w.id AND f.status = 'pending' AND f.attempts = w.attempts
+                FOR UPDATE OF f SKIP LOCKED) AS free
+      WHERE g.project_id = free.project_id AND g.id = free.id`,
     [until, JSON.stringify(grants)],
   );
 }

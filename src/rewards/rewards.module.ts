@@ -1,8 +1,16 @@
 import { Module } from '@nestjs/common';
+import { AuditModule } from '../audit/audit.module';
 import { CurrencyModule } from '../currency/currency.module';
+import { RewardGrantsService } from './reward-grants.service';
 import { RewardSweeper } from './reward-sweeper';
+import { RewardsAdminController } from './rewards.admin.controller';
 import { RewardsService } from './rewards.service';
 
-/** What a claim owes: promised in its transaction, paid right after, swept until paid. */
-@Module({ imports: [CurrencyModule], providers: [RewardsService, RewardSweeper], exports: [RewardsService] })
+/** What a claim owes: promised in its transaction, paid right after, swept until paid, looked after by an operator. */
+@Module({
+  imports: [AuditModule, CurrencyModule],
+  controllers: [RewardsAdminController],
+  providers: [RewardsService, RewardSweeper, RewardGrantsService],
+  exports: [RewardsService, RewardGrantsService],
+})
 export class RewardsModule {}

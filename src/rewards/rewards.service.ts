@@ -31,6 +31,12 @@ export interface RewardedClaim {
   rewardReferee: unknown;
 }
 
+/** Promises that are paid together, or one by one when that fails. */
+interface Batch {
+  take: (queryRunner: QueryRunner) => Promise<RewardGrant[]>;
+  find: () => Promise<RewardGrant[]>;
+}
+
 /**
  * Promises: what a claim owes is stored with the claim, paid right after it, and kept until it is paid.
  */
@@ -78,15 +84,27 @@ export class RewardsService implements OnApplicationShutdown {
    * @returns the referee's rewards
    */
   async payNow(claim: RewardedClaim): Promise<RewardOutcome[]> {
-    const paid = this.payClaim(claim).catch((error: unknown) => {
-      this.logger.warn(`The rewards of claim ${claim.id} stay promised: ${String(error)}`);
-      return undefined;
-    });
-    this.underWay.add(paid);
-    void paid.finally(() => this.underWay.delete(paid));
-
-    const outcomes = await settledWithin(paid, INLINE_WAIT_MS);
+    const outcomes = await this.inline(this.payClaim(claim), `of claim ${claim.id}`);
     return outcomes ?? (parseReward(claim.rewardReferee) ?? []).map(pending);
+  }
+
+  /**
+   * Pays promises that are due again since `now`, waiting at most a second in all. Never throws: see `payNow`.
+   */
+  async payReplayed(projectId: string, ids: string[], now: Date): Promise<void> {
+    const payAll = async () => {
+      for (let start = 0; start < ids.length; start += SWEEP_BATCH) {
+        const these = { projectId, ids: ids.slice(start, start + SWEEP_BATCH) };
+        await this.payBatch(
+          {
+            take: (queryRunner) => promises.takeThese(queryRunner, these, now),
+            find: () => promises.findThese(this.dataSource, these, now),
+          },
+          now,
+        );
+      }
+    };
+    await this.inline(payAll(), `that were replayed in project ${projectId}`);
   }
 
   /** The rewards of one side of a claim as they stand now. */
@@ -100,15 +118,28 @@ export class RewardsService implements OnApplicationShutdown {
    * @returns whether there may be more
    */
   async sweep(now: Date, signal?: AbortSignal): Promise<boolean> {
+    const found = await this.payBatch(
+      {
+        take: (queryRunner) => promises.takeDue(queryRunner, now, SWEEP_BATCH),
+        find: () => promises.findDue(this.dataSource, now, SWEEP_BATCH),
+      },
+      now,
+      signal,
+    );
+    return found === SWEEP_BATCH;
+  }
+
+  /** @returns how many promises it found */
+  private async payBatch(batch: Batch, now: Date, signal?: AbortSignal): Promise<number> {
     try {
       return await inTransaction(this.dataSource, async (queryRunner) => {
-        const due = await promises.takeDue(queryRunner, now, SWEEP_BATCH);
+        const due = await batch.take(queryRunner);
         await this.pay(queryRunner, due, now);
-        return due.length === SWEEP_BATCH;
+        return due.length;
       });
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      return this.sweepOneByOne(now, signal);
+      return this.payOneByOne(await batch.find(), now, signal);
     }
   }
 
@@ -116,11 +147,10 @@ export class RewardsService implements OnApplicationShutdown {
    * After a batch failed: one promise that cannot be paid must not hold back the others, and one currency that
    * somebody keeps locked must not make each of its promises wait in turn.
    */
-  private async sweepOneByOne(now: Date, signal?: AbortSignal): Promise<boolean> {
-    const due = await promises.findDue(this.dataSource, now, SWEEP_BATCH);
+  private async payOneByOne(due: RewardGrant[], now: Date, signal?: AbortSignal): Promise<number> {
     const busy = new Set<string>();
     for (const grant of due) {
-      if (signal?.aborted) return false;
+      if (signal?.aborted) return 0;
       const currency = `${grant.project_id}/${grant.currency_code}`;
       if (busy.has(currency)) continue;
       try {
@@ -135,7 +165,18 @@ export class RewardsService implements OnApplicationShutdown {
     }
     const waiting = due.filter((grant) => busy.has(`${grant.project_id}/${grant.currency_code}`));
     await promises.postpone(this.dataSource, waiting, new Date(now.getTime() + BUSY_WAIT_MS));
-    return due.length === SWEEP_BATCH;
+    return due.length;
+  }
+
+  /** Waits a second for a payment, which goes on by itself after that; `undefined` when it failed or takes longer. */
+  private async inline<T>(payment: Promise<T>, whose: string): Promise<T | undefined> {
+    const paid = payment.catch((error: unknown) => {
+      this.logger.warn(`The rewards ${whose} stay promised: ${String(error)}`);
+      return undefined;
+    });
+    this.underWay.add(paid);
+    void paid.finally(() => this.underWay.delete(paid));
+    return settledWithin(paid, INLINE_WAIT_MS);
   }
 
   private async payClaim(claim: RewardedClaim): Promise<RewardOutcome[]> {
