@@ -135,6 +135,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/admin/projects/{projectId}/integrity': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/analytics': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/reward-grants': { successes: ['200'], errors: PROJECT },
+  'get /v1/admin/projects/{projectId}/reward-grants.csv': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/reward-grants/{grantId}': { successes: ['200'], errors: PROJECT },
   'post /v1/admin/projects/{projectId}/reward-grants/replay': { successes: ['200'], errors: PROJECT },
   'post /v1/admin/projects/{projectId}/reward-grants/{grantId}/replay': {
@@ -163,7 +164,7 @@ it('lists every route with its successes and each error code it can give, with a
     operations().map(({ name, operation }) => {
       const codes = Object.entries<any>(operation.responses).flatMap(([status, response]) => {
         const examples: [string, any][] = Object.entries(
-          response.content?.['application/json'].examples ?? {},
+          response.content?.['application/json']?.examples ?? {},
         );
         for (const [code, { value }] of examples) {
           expect({ code, status: Number(status) }).toEqual({

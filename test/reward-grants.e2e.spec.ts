@@ -1,3 +1,4 @@
+import { request, type IncomingMessage } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import { rewardRoutes, seedGrants } from './support/grants';
 import { useWorld, type Player, type Tenant } from './support/world';
@@ -110,7 +111,7 @@ describe('the list of promised rewards', () => {
     ['offset', -1],
     ['page', 1],
   ])('refuses %s=%j', async (field, value) => {
-    for (const path of ['reward-grants']) {
+    for (const path of ['reward-grants', 'reward-grants.csv']) {
       const { body } = await get(path)
         .query({ [field]: value })
         .expect(400);
@@ -118,9 +119,145 @@ describe('the list of promised rewards', () => {
     }
   });
 
-  it.each(['reward-grants'])('%s is of this project only', async (path) => {
+  it.each(['reward-grants', 'reward-grants.csv'])('%s is of this project only', async (path) => {
     const { body } = await get(path, (await other()).serverKey).expect(403);
     expect(body.error.code).toBe('PROJECT_FORBIDDEN');
+  });
+});
+
+describe('the CSV', () => {
+  const HEADER =
+    'id,claim_id,side,app_user_id,currency_code,promised,granted,clamped,status,attempts,last_error,' +
+    'next_attempt_at,created_at,settled_at,transaction_id,transaction_balance_after,transaction_created_at';
+
+  it('has a line for each, with the ledger line', async () => {
+    const player = await tenant.player();
+    await tenant.code({ code: 'PROMO', rewardReferee: { gems: 70 } });
+    await world.claim(player, 'PROMO').expect(201);
+    await seedGrants(world, tenant, { status: 'dead', lastError: 'no luck', newest: '2026-03-01T12:00:00Z' });
+    const answer = await get('reward-grants.csv').expect(200);
+    expect(answer.headers).toMatchObject({
+      'content-type': 'text/csv; charset=utf-8',
+      'content-disposition': 'attachment; filename="reward-grants.csv"',
+    });
+    const [paid, dead] = (await list()).body.data;
+    const { id, claim_id, created_at, settled_at, transaction } = paid;
+    const line = `${transaction.id},${transaction.balance_after},${transaction.created_at}`;
+    expect(answer.text).toBe(
+      [
+        HEADER,
+        `${id},${claim_id},referee,${player.id},gems,70,60,10,granted,1,,,${created_at},${settled_at},${line}`,
+        `${dead.id},${dead.claim_id},referee,${dead.app_user_id},gems,5,,,dead,25,no luck,,2026-03-01T12:00:00.000Z,${dead.settled_at},,,`,
+        '',
+      ].join('\r\n'),
+    );
+  });
+
+  it('is a header without rewards, and takes the filters', async () => {
+    expect((await get('reward-grants.csv').expect(200)).text).toBe(`${HEADER}\r\n`);
+    await seedGrants(world, tenant, { status: 'dead' });
+    expect((await get('reward-grants.csv?status=pending').expect(200)).text).toBe(`${HEADER}\r\n`);
+    expect((await get('reward-grants.csv?status=dead').expect(200)).text.split('\r\n')).toHaveLength(3);
+  });
+
+  it.each([
+    ['a, b', '"a, b"'],
+    ['say "no"', '"say ""no"""'],
+    ['one\ntwo', '"one\ntwo"'],
+    ['one\r\ntwo', '"one\r\ntwo"'],
+    ['Zürich — 東京', 'Zürich — 東京'],
+    ['=HYPERLINK("http://x")', '"\'=HYPERLINK(""http://x"")"'],
+    ['+1', "'+1"],
+    ['-1', "'-1"],
+    ['@SUM(A1)', "'@SUM(A1)"],
+    ['\t=1', "'\t=1"],
+    ['\r=1', '"\'\r=1"'],
+    ['1=1', '1=1'],
+  ])('writes the reason %j as %j', async (lastError, cell) => {
+    await seedGrants(world, tenant, { status: 'dead', lastError });
+    const { text } = await get('reward-grants.csv').expect(200);
+    expect(text).toContain(`,dead,25,${cell},,`);
+  });
+
+  it('has all of three thousand, each once, newest first, also where moments are the same', async () => {
+    const newest = '2026-03-01T12:00:00.000001Z';
+    const seeded = await seedGrants(world, tenant, { status: 'dead', count: 3_000, newest });
+    await world.db.query(
+      `UPDATE reward_grants SET created_at = date_trunc('hour', created_at) + interval '1 microsecond' WHERE project_id = $1`,
+      [tenant.id],
+    );
+    const { text } = await get('reward-grants.csv').expect(200);
+    const lines = text.trimEnd().split('\r\n').slice(1);
+    const order = await world.db.query(
+      `SELECT id FROM reward_grants WHERE project_id = $1 ORDER BY created_at DESC, id DESC`,
+      [tenant.id],
+    );
+    expect(lines.map((line) => line.split(',')[0])).toEqual(ids(order));
+    expect(order).toHaveLength(seeded.length);
+  });
+
+  describe('that is long', () => {
+    /** 30 MB, more than the sockets take in: who writes it must wait for who reads it. */
+    beforeEach(async () => {
+      await seedGrants(world, tenant, { status: 'dead', count: 3_000, lastError: 'x'.repeat(10_000) });
+    });
+    const BATCHES = 6;
+
+    const open = () =>
+      new Promise<IncomingMessage>((resolve, reject) => {
+        request(`${world.url}/v1/admin/projects/${tenant.id}/reward-grants.csv`, {
+          headers: { authorization: `Bearer ${tenant.serverKey}` },
+          agent: false,
+        })
+          .on('response', resolve)
+          .on('error', reject)
+          .end();
+      });
+    const pause = () => new Promise((resolve) => setTimeout(resolve, 300));
+    const batchesRead = (query: jest.SpyInstance) =>
+      query.mock.calls.filter(([sql]) => String(sql).includes('(g.created_at, g.id) <')).length;
+
+    it('is read no faster than it is taken, and no further once nobody takes it', async () => {
+      const query = jest.spyOn(world.db, 'query');
+      try {
+        const answer = await open();
+        await pause();
+        const before = batchesRead(query);
+        expect(before).toBeLessThan(BATCHES);
+        await pause();
+        expect(batchesRead(query)).toBe(before);
+        answer.destroy();
+        await pause();
+        expect(batchesRead(query)).toBe(before);
+      } finally {
+        query.mockRestore();
+      }
+    });
+
+    it('breaks off when it cannot be read on, rather than end as if it were whole', async () => {
+      const answer = await open();
+      await pause();
+      await world.db.query(`ALTER TABLE reward_grants RENAME TO away`);
+      try {
+        const read = async () => {
+          for await (const chunk of answer) void chunk;
+        };
+        await expect(read()).rejects.toThrow('aborted');
+        expect(answer.complete).toBe(false);
+      } finally {
+        await world.db.query(`ALTER TABLE away RENAME TO reward_grants`);
+      }
+    });
+  });
+
+  it('is an error as any other when not even its beginning can be read', async () => {
+    await world.db.query(`ALTER TABLE reward_grants RENAME TO away`);
+    try {
+      const { body } = await get('reward-grants.csv').expect(500).expect('content-type', /json/);
+      expect(body.error.code).toBe('INTERNAL_ERROR');
+    } finally {
+      await world.db.query(`ALTER TABLE away RENAME TO reward_grants`);
+    }
   });
 });
 

@@ -94,6 +94,11 @@ export function ApiPage(dto: Type, description: string) {
   );
 }
 
+/** Documents a file in CSV. */
+export function ApiCsv(description: string) {
+  return ApiResponse({ status: 200, description, content: { 'text/csv': { schema: { type: 'string' } } } });
+}
+
 /** Documents an id in the path. */
 export function ApiId(name: string) {
   return ApiParam({ name, schema: { type: 'string', format: 'uuid' } });

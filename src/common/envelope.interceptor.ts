@@ -1,4 +1,4 @@
-import { CallHandler, ExecutionContext, Injectable, NestInterceptor } from '@nestjs/common';
+import { CallHandler, ExecutionContext, Injectable, NestInterceptor, StreamableFile } from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { map, type Observable } from 'rxjs';
 import { Page } from './page';
@@ -14,6 +14,8 @@ export class EnvelopeInterceptor implements NestInterceptor {
   }
 
   private wrap(result: unknown, context: ExecutionContext): unknown {
+    // a file is sent as it is
+    if (result instanceof StreamableFile) return result;
     if (result instanceof Page) {
       const { limit, offset } = result.window;
       return { data: result.data as unknown[], total: result.total, limit, offset };

@@ -33,18 +33,25 @@ export interface GrantRow {
   settled_at: Date | null;
 }
 
-/** A row as PostgreSQL gives it: the ledger line in columns. */
+/** A row as PostgreSQL gives it: the ledger line in columns, the place in the list exact to the microsecond. */
 type FlatRow = Omit<GrantRow, 'transaction'> & {
   transaction_id: string | null;
   balance_after: number;
   paid_at: Date;
+  place: string;
 };
+
+/** Where a list went on to: after the row that was promised then and has this id. */
+export interface Cursor {
+  place: string;
+  id: string;
+}
 
 const COLUMNS = `
   g.id, g.claim_id, g.side, g.user_id AS app_user_id, g.currency_code, g.amount AS promised, g.granted,
   g.amount - g.granted AS clamped, g.status, g.attempts, g.last_error,
   CASE g.status WHEN 'pending' THEN g.next_attempt_at END AS next_attempt_at, g.created_at, g.settled_at,
-  t.id AS transaction_id, t.balance_after, t.created_at AS paid_at`;
+  t.id AS transaction_id, t.balance_after, t.created_at AS paid_at, g.created_at::text AS place`;
 const LINES = `LEFT JOIN currency_transactions t ON t.project_id = g.project_id AND t.id = g.transaction_id`;
 const NEWEST = 'ORDER BY g.created_at DESC, g.id DESC';
 /** What is not asked for falls away when the statement is planned, so that each filter finds its index. */
@@ -82,6 +89,27 @@ export async function listGrants(
     match,
   );
   return { rows: rows.map(toGrantRow), total };
+}
+
+/** The next rows of the list, however long it is: found by key, where an offset would count its way there. */
+export async function grantsAfter(
+  dataSource: DataSource,
+  projectId: string,
+  filter: GrantFilter,
+  { cursor, limit }: { cursor?: Cursor; limit: number },
+): Promise<{ rows: GrantRow[]; next?: Cursor }> {
+  const rows = await dataSource.query<FlatRow[]>(
+    `SELECT ${COLUMNS}
+       FROM (SELECT * FROM reward_grants g
+              WHERE ${MATCH} AND ($8::timestamptz IS NULL OR (g.created_at, g.id) < ($8, $9::uuid)) ${NEWEST} LIMIT $10) g
+       ${LINES} ${NEWEST}`,
+    [...matching(projectId, filter), cursor?.place ?? null, cursor?.id ?? null, limit],
+  );
+  const last = rows.at(-1);
+  return {
+    rows: rows.map(toGrantRow),
+    next: rows.length === limit && last ? { place: last.place, id: last.id } : undefined,
+  };
 }
 
 export async function findGrant(
@@ -123,7 +151,7 @@ export async function knownIds(
   return new Set(rows.map(({ id }) => id));
 }
 
-function toGrantRow({ transaction_id, balance_after, paid_at, ...row }: FlatRow): GrantRow {
+function toGrantRow({ transaction_id, balance_after, paid_at, place: _, ...row }: FlatRow): GrantRow {
   const transaction =
     transaction_id === null ? null : { id: transaction_id, balance_after, created_at: paid_at };
   return { ...row, transaction };

@@ -10,8 +10,10 @@ import { inTransaction } from '../common/transaction';
 import {
   findGrant,
   grantIds,
+  grantsAfter,
   knownIds,
   listGrants,
+  type Cursor,
   type GrantFilter,
   type GrantRow,
 } from './reward-grant-list';
@@ -21,6 +23,8 @@ import { RewardsService } from './rewards.service';
 
 /** Replayed by one call at most. Each holds a lock and writes a line of the audit log. */
 export const REPLAY_BATCH = 1_000;
+/** Read at once for a stream: few enough to hold in memory, many enough that the database is not asked for each. */
+const STREAM_BATCH = 500;
 /** The newest lines of the audit log that are shown with a grant. */
 const MAX_EVENTS = 200;
 
@@ -69,6 +73,23 @@ export class RewardGrantsService {
   async events(projectId: string, id: string): Promise<AuditRow[]> {
     const window = { limit: MAX_EVENTS, offset: 0 };
     return (await this.auditLog.list({ projectId }, window, { target_id: id })).data;
+  }
+
+  /**
+   * All promises that match, newest first, in batches. Each batch is a statement of its own that goes on from the
+   * key of the last row: a reader may take hours over a million rows without holding a connection or a transaction
+   * (which would keep PostgreSQL from cleaning up) meanwhile. Each row is as it was when its batch was read.
+   */
+  async *batches(projectId: string, filter: GrantFilter): AsyncGenerator<GrantRow[], void> {
+    let cursor: Cursor | undefined;
+    do {
+      const { rows, next } = await grantsAfter(this.dataSource, projectId, filter, {
+        cursor,
+        limit: STREAM_BATCH,
+      });
+      yield rows;
+      cursor = next;
+    } while (cursor);
   }
 
   /**

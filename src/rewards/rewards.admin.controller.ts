@@ -1,15 +1,17 @@
-import { Body, Controller, Get, HttpCode, Param, Post, Query } from '@nestjs/common';
+import { Body, Controller, Get, HttpCode, Param, Post, Query, StreamableFile } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor } from '../auth/actor';
 import { CurrentActor, CurrentProject } from '../auth/authenticated-request';
 import { ProjectRoute } from '../auth/route.decorators';
-import { ApiData, ApiId, ApiPage } from '../common/api-docs';
+import { ApiCsv, ApiData, ApiId, ApiPage } from '../common/api-docs';
 import { IdPipe } from '../common/id.pipe';
 import type { Page } from '../common/page';
+import { toCsv } from './reward-grants.csv';
 import { RewardGrantsService } from './reward-grants.service';
 import {
   CancelDto,
   GrantDto,
+  GrantFilterQuery,
   GrantsQuery,
   GrantWithEventsDto,
   ReplayDto,
@@ -35,6 +37,27 @@ export class RewardsAdminController {
     @Query() { limit, offset, ...filter }: GrantsQuery,
   ): Promise<Page<GrantDto>> {
     return this.grants.list(projectId, filter, { limit, offset });
+  }
+
+  @Get('reward-grants.csv')
+  @ProjectRoute()
+  @ApiOperation({
+    summary: 'Every promised reward, for a spreadsheet',
+    description:
+      'All that match, newest first, each as it was when its line was written. A connection that breaks off before ' +
+      'the end of the answer means that lines are missing.',
+  })
+  @ApiCsv(
+    "A header line, then a line for each reward. A text that begins like a formula has a `'` before it.",
+  )
+  async exportRewardGrants(
+    @CurrentProject() projectId: string,
+    @Query() filter: GrantFilterQuery,
+  ): Promise<StreamableFile> {
+    return new StreamableFile(await toCsv(this.grants.batches(projectId, filter)), {
+      type: 'text/csv; charset=utf-8',
+      disposition: 'attachment; filename="reward-grants.csv"',
+    });
   }
 
   @Get('reward-grants/:grantId')
