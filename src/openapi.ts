@@ -31,7 +31,7 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
     .addTag('Users (admin)', 'The users of an app, for its developer and its servers')
     .addTag('Analytics (admin)', 'Numbers about the referrals of a project')
     .addTag('Integrity (admin)', 'Whether the stored data is as it must be')
-    .addTag('Rewards (admin)', 'Every promised reward')
+    .addTag('Rewards (admin)', 'Every promised reward, and whether the totals agree')
     .addTag('Audit log (admin)', 'Who changed what')
     .addTag('Health', 'For load balancers and orchestrators')
     .addApiKey(

@@ -146,6 +146,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     successes: ['200'],
     errors: [...PROJECT, 'NOT_CANCELLABLE'],
   },
+  'get /v1/admin/projects/{projectId}/reconciliation': { successes: ['200'], errors: PROJECT },
   'get /health/live': { successes: ['200'], errors: [] },
   'get /health/ready': { successes: ['200'], errors: ['SERVICE_UNAVAILABLE'] },
 };

@@ -6,6 +6,8 @@ import { ProjectRoute } from '../auth/route.decorators';
 import { ApiCsv, ApiData, ApiId, ApiPage } from '../common/api-docs';
 import { IdPipe } from '../common/id.pipe';
 import type { Page } from '../common/page';
+import { ReconciliationDto } from './reconciliation.dto';
+import { ReconciliationService } from './reconciliation.service';
 import { toCsv } from './reward-grants.csv';
 import { RewardGrantsService } from './reward-grants.service';
 import {
@@ -23,7 +25,10 @@ import {
 @ApiTags('Rewards (admin)')
 @Controller('admin/projects/:projectId')
 export class RewardsAdminController {
-  constructor(private readonly grants: RewardGrantsService) {}
+  constructor(
+    private readonly grants: RewardGrantsService,
+    private readonly reconciliation: ReconciliationService,
+  ) {}
 
   @Get('reward-grants')
   @ProjectRoute()
@@ -128,5 +133,17 @@ export class RewardsAdminController {
     @Body() { reason }: CancelDto,
   ): Promise<GrantDto> {
     return this.grants.cancel(by, { projectId, id: grantId }, reason);
+  }
+
+  @Get('reconciliation')
+  @ProjectRoute()
+  @ApiOperation({
+    summary: 'Whether ledger, balances and promises agree',
+    description:
+      'Totals per currency, of one moment. Reads the whole project: ask now and then, not on every request of yours.',
+  })
+  @ApiData(ReconciliationDto, { status: 200, description: 'The totals, and whether they agree.' })
+  reconcile(@CurrentProject() projectId: string): Promise<ReconciliationDto> {
+    return this.reconciliation.totals(projectId);
   }
 }

@@ -1,16 +1,17 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { CurrencyModule } from '../currency/currency.module';
+import { ReconciliationService } from './reconciliation.service';
 import { RewardGrantsService } from './reward-grants.service';
 import { RewardSweeper } from './reward-sweeper';
 import { RewardsAdminController } from './rewards.admin.controller';
 import { RewardsService } from './rewards.service';
 
-/** What a claim owes: promised in its transaction, paid right after, swept until paid, looked after by an operator. */
+/** What a claim owes: promised in its transaction, paid right after, swept until paid, and reconciled. */
 @Module({
   imports: [AuditModule, CurrencyModule],
   controllers: [RewardsAdminController],
-  providers: [RewardsService, RewardSweeper, RewardGrantsService],
+  providers: [RewardsService, RewardSweeper, RewardGrantsService, ReconciliationService],
   exports: [RewardsService, RewardGrantsService],
 })
 export class RewardsModule {}
