@@ -4,6 +4,7 @@ import { AppModule } from './app.module';
 import { program } from './cli/command-line';
 import './cli/programs';
 import './cli/projects';
+import './cli/rewards';
 import './cli/users';
 import { runCommand } from './common/run-command';
 import { loadConfig } from './config';

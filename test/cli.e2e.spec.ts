@@ -94,4 +94,51 @@ describe('npm run cli', () => {
     ]);
     expect(existsSync(join(env.DATA_DIR, 'demo.json'))).toBe(false);
   });
+
+  it('shows, cancels and replays promised rewards, and says whether the totals agree', async () => {
+    const env = { DATA_DIR: newDataDir() };
+    const text = async (...args: string[]) => {
+      const program = run('cli', env, '--json', ...args);
+      await program.exit;
+      return program.output.trim();
+    };
+    const cli = async (...args: string[]) => JSON.parse(await text(...args));
+    const { id: project, client_key } = await cli('project', 'create', '--name', 'Game');
+    const server = run('main', env);
+    const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(await server.says('is ready')) ?? [];
+    const on = ['--project', project];
+    await text('currency', 'create', ...on, '--code', 'gems', '--name', 'Gems');
+    await text('code', 'create', ...on, '--code', 'HELLO', '--reward-referee', '{"gems": 25}');
+    const { id: user } = await cli('user', 'create', ...on);
+    const { session_token } = await cli('session', 'create', ...on, '--user', user);
+    await text('currency', 'delete', ...on, '--code', 'gems');
+    const claim = await fetch(`${url}/v1/client/referrals/claim`, {
+      method: 'POST',
+      headers: {
+        'x-api-key': client_key,
+        authorization: `Bearer ${session_token}`,
+        'content-type': 'application/json',
+      },
+      body: '{"code":"HELLO"}',
+    });
+    expect(claim.status).toBe(201);
+
+    const [{ id }] = await cli('grants', 'list', ...on, '--status', 'pending');
+    const one = [...on, '--id', id];
+    expect(await text('grants', 'replay', ...one)).toMatch(/^NOT_REPLAYABLE: /);
+    expect(await text('grants', 'replay', ...on)).toBe('Give --id or --status.');
+    expect(await text('grants', 'cancel', ...one, '--reason', ' ')).toMatch(/1 to 500 characters/);
+    expect(await cli('grants', 'cancel', ...one, '--reason', 'Fraud?')).toMatchObject({
+      ...{ id, status: 'cancelled', last_error: 'Fraud?' },
+    });
+    expect(await text('grants', 'cancel', ...one, '--reason', 'Fraud?')).toMatch(/^NOT_CANCELLABLE: /);
+    await text('currency', 'create', ...on, '--code', 'gems', '--name', 'Gems');
+    expect(await cli('grants', 'replay', ...one)).toMatchObject({ id, status: 'granted', granted: 25 });
+    expect(await cli('grants', 'replay', ...on, '--status', 'dead')).toEqual({ replayed: 0, refused: [] });
+    expect(await cli('grants', 'list', ...on, '--status', 'cancelled')).toEqual([]);
+    expect(await cli('reconcile', ...on)).toMatchObject({
+      agrees: true,
+      currencies: [{ currency_code: 'gems', balances: { users: 1, sum: 25 } }],
+    });
+  });
 });
