@@ -2,6 +2,8 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { AppModule } from './app.module';
 import { program } from './cli/command-line';
+import './cli/developers';
+import './cli/integrity';
 import './cli/programs';
 import './cli/projects';
 import './cli/rewards';

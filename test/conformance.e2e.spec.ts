@@ -75,6 +75,13 @@ beforeAll(async () => {
   player = await tenant.player();
 });
 
+/** A path whose other ids name nothing. */
+const fill = (path: string, projectId: string) =>
+  path
+    .replace('{projectId}', projectId)
+    .replace('{provider}', 'apple')
+    .replace(/\{\w+\}/g, randomUUID());
+
 /** Sends a request to each operation of the planes, at both base paths, and counts the outcomes. */
 async function drive(
   planes: Plane[],
@@ -88,9 +95,7 @@ async function drive(
   for (const { method, path } of operations) {
     for (const address of [path, path.replace('/v1', '')]) {
       responses.push(
-        await on.http[method](
-          address.replace('{projectId}', projectId).replace(/\{\w+\}/g, randomUUID()) + search,
-        )
+        await on.http[method](fill(address, projectId) + search)
           .set(headers)
           .send(body),
       );
@@ -140,8 +145,7 @@ async function driveEach(planes: Plane[], on: World = world): Promise<Record<str
   for (const { method, path, plane } of operationsOf(on).filter((found) => planes.includes(found.plane))) {
     const name = path.split('/').at(-1) ?? '';
     const body = plane === 'public' ? await PUBLIC_BODIES[name]?.() : undefined;
-    const address = path.replace('{projectId}', tenant.id).replace(/\{\w+\}/g, randomUUID());
-    responses.push(await on.http[method](address).set(credentials(plane)).send(body));
+    responses.push(await on.http[method](fill(path, tenant.id)).set(credentials(plane)).send(body));
   }
   const counts = tally(responses);
   return Object.fromEntries(

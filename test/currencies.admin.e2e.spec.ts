@@ -285,6 +285,15 @@ describe('a grant by hand', () => {
   });
 });
 
+it('says 500 FETCH_FAILED when the history of a user cannot be read', async () => {
+  await world.db.query(`ALTER TABLE currency_transactions RENAME TO away`);
+  try {
+    expect(tally([await history(ada.id)])).toEqual({ '500 FETCH_FAILED': 1 });
+  } finally {
+    await world.db.query(`ALTER TABLE away RENAME TO currency_transactions`);
+  }
+});
+
 describe('the Idempotency-Key of a grant', () => {
   it('gives the same answer again, marked, and grants once, of 20 at once and later', async () => {
     await make({});

@@ -131,6 +131,12 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
     successes: ['200'],
     errors: [...PROJECT, 'USER_ERASED'],
   },
+  'get /v1/admin/projects/{projectId}/identity-providers': { successes: ['200'], errors: PROJECT },
+  'put /v1/admin/projects/{projectId}/identity-providers/{provider}': { successes: ['200'], errors: PROJECT },
+  'delete /v1/admin/projects/{projectId}/identity-providers/{provider}': {
+    successes: ['200'],
+    errors: PROJECT,
+  },
   'post /v1/admin/projects/{projectId}/users/session': { successes: ['201'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/integrity': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/analytics': { successes: ['200'], errors: PROJECT },

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { IdentityTokensService } from '../src/users/identity-tokens.service';
-import { startWorld, tally, useWorld, type Tenant } from './support/world';
+import { startWorld, tally, useWorld, type Tenant, TESTER } from './support/world';
 
 /** The key server of an identity provider, and the provider's signature. */
 class Provider {
@@ -68,7 +68,7 @@ const credentials = () => ({ email: `${randomUUID()}@example.com`, password: 'co
 
 describe('Apple and Google', () => {
   beforeEach(() =>
-    world.app.get(IdentityTokensService).configure(tenant.id, 'google', ['our-app', 'our-other-app']),
+    world.app.get(IdentityTokensService).configure(TESTER, tenant.id, 'google', ['our-app', 'our-other-app']),
   );
 
   it('sign in the same user each time, made the first time', async () => {
@@ -225,7 +225,7 @@ describe('Apple and Google', () => {
   });
 
   it('say 503 while the keys of the provider cannot be fetched', async () => {
-    await world.app.get(IdentityTokensService).configure(tenant.id, 'apple', ['our-app']);
+    await world.app.get(IdentityTokensService).configure(TESTER, tenant.id, 'apple', ['our-app']);
     const id_token = await google.token('x', { iss: 'https://appleid.apple.com' });
     const unavailable = { '503 SERVICE_UNAVAILABLE': 1 };
     expect(tally([await post('social', { provider: 'apple', id_token })])).toEqual(unavailable);

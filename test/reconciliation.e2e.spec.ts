@@ -137,7 +137,7 @@ describe('the totals', () => {
       await world.app.get(LedgerService).credit(queryRunner, tenant.id, [
         {
           ...{ userId, currencyCode: 'gems', amount: 5, referenceId: null },
-          ...({ transactionType: 'grant', source: 'admin' } as const),
+          ...({ transactionType: 'earn', source: 'event' } as const),
         },
       ]);
       return { report };

@@ -102,7 +102,7 @@ describe('the ledger', () => {
     const releaseFirst = await lock(first, '');
     const credits = [second, first].map((player): Credit => ({
       ...{ userId: player.id, currencyCode: 'gems', amount: 1, referenceId: null },
-      ...{ transactionType: 'grant', source: 'admin' },
+      ...{ transactionType: 'earn', source: 'event' },
     }));
     const credited = inTransaction(world.db, (queryRunner) =>
       world.app.get(LedgerService).credit(queryRunner, tenant.id, credits),

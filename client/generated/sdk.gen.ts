@@ -2,7 +2,7 @@
 
 import { client } from './client.gen.js';
 import type { Client, Options as Options2, TDataShape } from './client/index.js';
-import type { ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateCodeData, CreateCodeErrors, CreateCodeResponses, CreateCurrencyData, CreateCurrencyErrors, CreateCurrencyResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, DeactivateApiKeyData, DeactivateApiKeyErrors, DeactivateApiKeyResponses, DeleteCodeData, DeleteCodeErrors, DeleteCodeResponses, DeleteCurrencyData, DeleteCurrencyErrors, DeleteCurrencyResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DisableUserData, DisableUserErrors, DisableUserResponses, EnableUserData, EnableUserErrors, EnableUserResponses, EraseUserData, EraseUserErrors, EraseUserResponses, ExportUserData, ExportUserErrors, ExportUserResponses, GetAuditLogData, GetAuditLogErrors, GetAuditLogResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetCodeStatsData, GetCodeStatsErrors, GetCodeStatsResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDeveloperAuditLogData, GetDeveloperAuditLogErrors, GetDeveloperAuditLogResponses, GetDeveloperData, GetDeveloperErrors, GetDeveloperResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, GetUserData, GetUserErrors, GetUserResponses, GetUserTransactionsData, GetUserTransactionsErrors, GetUserTransactionsResponses, GrantCurrencyData, GrantCurrencyErrors, GrantCurrencyResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListCodesData, ListCodesErrors, ListCodesResponses, ListCurrenciesData, ListCurrenciesErrors, ListCurrenciesResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInDeveloperData, LogInDeveloperErrors, LogInDeveloperResponses, LogInErrors, LogInResponses, LogOutData, LogOutDeveloperData, LogOutDeveloperErrors, LogOutDeveloperResponses, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, RefreshDeveloperData, RefreshDeveloperErrors, RefreshDeveloperResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, RotatePatData, RotatePatErrors, RotatePatResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpDeveloperData, SignUpDeveloperErrors, SignUpDeveloperResponses, SignUpErrors, SignUpResponses, UpdateCodeData, UpdateCodeErrors, UpdateCodeResponses, UpdateCurrencyData, UpdateCurrencyErrors, UpdateCurrencyResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses, UpdateProjectData, UpdateProjectErrors, UpdateProjectResponses } from './types.gen.js';
+import type { CancelRewardGrantData, CancelRewardGrantErrors, CancelRewardGrantResponses, CheckIntegrityData, CheckIntegrityErrors, CheckIntegrityResponses, ClaimCodeData, ClaimCodeErrors, ClaimCodeResponses, CreateApiKeyData, CreateApiKeyErrors, CreateApiKeyResponses, CreateCodeData, CreateCodeErrors, CreateCodeResponses, CreateCurrencyData, CreateCurrencyErrors, CreateCurrencyResponses, CreateProjectData, CreateProjectErrors, CreateProjectResponses, DeactivateApiKeyData, DeactivateApiKeyErrors, DeactivateApiKeyResponses, DeleteCodeData, DeleteCodeErrors, DeleteCodeResponses, DeleteCurrencyData, DeleteCurrencyErrors, DeleteCurrencyResponses, DeleteIdentityProviderData, DeleteIdentityProviderErrors, DeleteIdentityProviderResponses, DeleteProjectData, DeleteProjectErrors, DeleteProjectResponses, DisableUserData, DisableUserErrors, DisableUserResponses, EnableUserData, EnableUserErrors, EnableUserResponses, EraseUserData, EraseUserErrors, EraseUserResponses, ExportRewardGrantsData, ExportRewardGrantsErrors, ExportRewardGrantsResponses, ExportUserData, ExportUserErrors, ExportUserResponses, GetAnalyticsData, GetAnalyticsErrors, GetAnalyticsResponses, GetAuditLogData, GetAuditLogErrors, GetAuditLogResponses, GetBalancesData, GetBalancesErrors, GetBalancesResponses, GetCodeStatsData, GetCodeStatsErrors, GetCodeStatsResponses, GetConfigData, GetConfigErrors, GetConfigResponses, GetDeveloperAuditLogData, GetDeveloperAuditLogErrors, GetDeveloperAuditLogResponses, GetDeveloperData, GetDeveloperErrors, GetDeveloperResponses, GetLivenessData, GetLivenessResponses, GetMeData, GetMeErrors, GetMeResponses, GetMyCodeData, GetMyCodeErrors, GetMyCodeResponses, GetProjectData, GetProjectErrors, GetProjectResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetRewardGrantData, GetRewardGrantErrors, GetRewardGrantResponses, GetTransactionsData, GetTransactionsErrors, GetTransactionsResponses, GetUserData, GetUserErrors, GetUserResponses, GetUserTransactionsData, GetUserTransactionsErrors, GetUserTransactionsResponses, GrantCurrencyData, GrantCurrencyErrors, GrantCurrencyResponses, LinkProviderData, LinkProviderErrors, LinkProviderResponses, ListApiKeysData, ListApiKeysErrors, ListApiKeysResponses, ListCodesData, ListCodesErrors, ListCodesResponses, ListCurrenciesData, ListCurrenciesErrors, ListCurrenciesResponses, ListIdentityProvidersData, ListIdentityProvidersErrors, ListIdentityProvidersResponses, ListProjectsData, ListProjectsErrors, ListProjectsResponses, ListRewardGrantsData, ListRewardGrantsErrors, ListRewardGrantsResponses, ListUsersData, ListUsersErrors, ListUsersResponses, LogInData, LogInDeveloperData, LogInDeveloperErrors, LogInDeveloperResponses, LogInErrors, LogInResponses, LogOutData, LogOutDeveloperData, LogOutDeveloperErrors, LogOutDeveloperResponses, LogOutErrors, LogOutResponses, OpenUserSessionData, OpenUserSessionErrors, OpenUserSessionResponses, ReconcileData, ReconcileErrors, ReconcileResponses, RefreshDeveloperData, RefreshDeveloperErrors, RefreshDeveloperResponses, RefreshSessionData, RefreshSessionErrors, RefreshSessionResponses, ReplayRewardGrantData, ReplayRewardGrantErrors, ReplayRewardGrantResponses, ReplayRewardGrantsData, ReplayRewardGrantsErrors, ReplayRewardGrantsResponses, RotatePatData, RotatePatErrors, RotatePatResponses, SetIdentityProviderData, SetIdentityProviderErrors, SetIdentityProviderResponses, SignInAnonymouslyData, SignInAnonymouslyErrors, SignInAnonymouslyResponses, SignInWithProviderData, SignInWithProviderErrors, SignInWithProviderResponses, SignUpData, SignUpDeveloperData, SignUpDeveloperErrors, SignUpDeveloperResponses, SignUpErrors, SignUpResponses, UpdateCodeData, UpdateCodeErrors, UpdateCodeResponses, UpdateCurrencyData, UpdateCurrencyErrors, UpdateCurrencyResponses, UpdateMeData, UpdateMeErrors, UpdateMeResponses, UpdateProjectData, UpdateProjectErrors, UpdateProjectResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean> = Options2<TData, ThrowOnError> & {
     /**
@@ -395,6 +395,43 @@ export const enableUser = <ThrowOnError extends boolean = false>(options: Option
 });
 
 /**
+ * Which sign-ins the app offers
+ *
+ * Beside e-mail and anonymous users.
+ */
+export const listIdentityProviders = <ThrowOnError extends boolean = false>(options: Options<ListIdentityProvidersData, ThrowOnError>) => (options.client ?? client).get<ListIdentityProvidersResponses, ListIdentityProvidersErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/identity-providers',
+    ...options
+});
+
+/**
+ * Offer a sign-in no more
+ *
+ * Users who signed in with it stay.
+ */
+export const deleteIdentityProvider = <ThrowOnError extends boolean = false>(options: Options<DeleteIdentityProviderData, ThrowOnError>) => (options.client ?? client).delete<DeleteIdentityProviderResponses, DeleteIdentityProviderErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/identity-providers/{provider}',
+    ...options
+});
+
+/**
+ * Offer a sign-in
+ *
+ * The audiences replace those of before.
+ */
+export const setIdentityProvider = <ThrowOnError extends boolean = false>(options: Options<SetIdentityProviderData, ThrowOnError>) => (options.client ?? client).put<SetIdentityProviderResponses, SetIdentityProviderErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/identity-providers/{provider}',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
  * The caller's balances
  *
  * One row per currency of the project, with its initial balance where nothing has moved yet.
@@ -491,6 +528,93 @@ export const grantCurrency = <ThrowOnError extends boolean = false>(options: Opt
 export const getUserTransactions = <ThrowOnError extends boolean = false>(options: Options<GetUserTransactionsData, ThrowOnError>) => (options.client ?? client).get<GetUserTransactionsResponses, GetUserTransactionsErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
     url: '/v1/admin/projects/{projectId}/currencies/transactions/{userId}',
+    ...options
+});
+
+/**
+ * Every promised reward
+ *
+ * What each claim promised, what became of it and why. Newest first.
+ */
+export const listRewardGrants = <ThrowOnError extends boolean = false>(options: Options<ListRewardGrantsData, ThrowOnError>) => (options.client ?? client).get<ListRewardGrantsResponses, ListRewardGrantsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants',
+    ...options
+});
+
+/**
+ * Every promised reward, for a spreadsheet
+ *
+ * All that match, newest first, each as it was when its line was written. A connection that breaks off before the end of the answer means that lines are missing.
+ */
+export const exportRewardGrants = <ThrowOnError extends boolean = false>(options: Options<ExportRewardGrantsData, ThrowOnError>) => (options.client ?? client).get<ExportRewardGrantsResponses, ExportRewardGrantsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants.csv',
+    ...options
+});
+
+/**
+ * A promised reward, with what was done to it
+ */
+export const getRewardGrant = <ThrowOnError extends boolean = false>(options: Options<GetRewardGrantData, ThrowOnError>) => (options.client ?? client).get<GetRewardGrantResponses, GetRewardGrantErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}',
+    ...options
+});
+
+/**
+ * Replay many rewards
+ *
+ * Those with these `ids`, or those that match `status`, `from` and `to`, oldest first. As with one: what is neither dead nor cancelled is refused, and the others are replayed.
+ */
+export const replayRewardGrants = <ThrowOnError extends boolean = false>(options: Options<ReplayRewardGrantsData, ThrowOnError>) => (options.client ?? client).post<ReplayRewardGrantsResponses, ReplayRewardGrantsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants/replay',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Replay a dead or cancelled reward
+ *
+ * It is due again with all its tries, and is paid at once when it can be. Otherwise the answer says `pending`, and it follows on its own.
+ */
+export const replayRewardGrant = <ThrowOnError extends boolean = false>(options: Options<ReplayRewardGrantData, ThrowOnError>) => (options.client ?? client).post<ReplayRewardGrantResponses, ReplayRewardGrantErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}/replay',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Cancel a pending or dead reward
+ *
+ * It is not paid. The reason is shown as its `last_error`. It can be replayed.
+ */
+export const cancelRewardGrant = <ThrowOnError extends boolean = false>(options: Options<CancelRewardGrantData, ThrowOnError>) => (options.client ?? client).post<CancelRewardGrantResponses, CancelRewardGrantErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}/cancel',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Whether ledger, balances and promises agree
+ *
+ * Totals per currency, of one moment. Reads the whole project: ask now and then, not on every request of yours.
+ */
+export const reconcile = <ThrowOnError extends boolean = false>(options: Options<ReconcileData, ThrowOnError>) => (options.client ?? client).get<ReconcileResponses, ReconcileErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/reconciliation',
     ...options
 });
 
@@ -613,6 +737,32 @@ export const getUser = <ThrowOnError extends boolean = false>(options: Options<G
 export const exportUser = <ThrowOnError extends boolean = false>(options: Options<ExportUserData, ThrowOnError>) => (options.client ?? client).get<ExportUserResponses, ExportUserErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
     url: '/v1/admin/projects/{projectId}/users/{userId}/export',
+    ...options
+});
+
+/**
+ * Whether the stored data is as it must be
+ *
+ * Runs every invariant on the data of one moment and shows the rows that break one. Reads the whole project: ask now and then, not on every request of yours.
+ */
+export const checkIntegrity = <ThrowOnError extends boolean = false>(options: Options<CheckIntegrityData, ThrowOnError>) => (options.client ?? client).get<CheckIntegrityResponses, CheckIntegrityErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/integrity',
+    ...options
+});
+
+/**
+ * The numbers of a period
+ *
+ * Codes, claims, referrers and rewards of the UTC days from `from` to `to`, exact up to now.
+ *
+ * **conversion** = users_with_claim / users_with_code, null without users: of the users who had a code at the end of the period, the share whose code had been claimed at least once by then.
+ *
+ * **k_factor** = user_code_claims / users_with_code, null without users: claims that each user with a code brought in during the period. Claims of codes without an owner are left out.
+ */
+export const getAnalytics = <ThrowOnError extends boolean = false>(options: Options<GetAnalyticsData, ThrowOnError>) => (options.client ?? client).get<GetAnalyticsResponses, GetAnalyticsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],
+    url: '/v1/admin/projects/{projectId}/analytics',
     ...options
 });
 

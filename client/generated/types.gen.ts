@@ -472,6 +472,21 @@ export type UserStateDto = {
     erased_at: string | null;
 };
 
+export type IdentityProviderDto = {
+    provider: 'apple' | 'google';
+    /**
+     * The app's client ids, whose identity tokens are accepted.
+     */
+    audiences: Array<string>;
+};
+
+export type AudiencesDto = {
+    /**
+     * The app's client ids, whose identity tokens are accepted.
+     */
+    audiences: Array<string>;
+};
+
 export type BalanceDto = {
     currency_code: string;
     name: string;
@@ -605,6 +620,264 @@ export type NewGrantDto = {
      * Kept for good, in the audit log too: nothing personal. Users do not see it.
      */
     reason?: string | null;
+};
+
+export type GrantDto = {
+    id: string;
+    claim_id: string;
+    /**
+     * Which side of the claim.
+     */
+    side: 'referrer' | 'referee';
+    app_user_id: string;
+    currency_code: string;
+    /**
+     * What the claim promised.
+     */
+    promised: number;
+    /**
+     * What was credited; null until then.
+     */
+    granted: number | null;
+    /**
+     * What the currency's maximum left no room for; null until it is granted.
+     */
+    clamped: number | null;
+    /**
+     * `dead`: tried 25 times over days, and now waiting for you.
+     */
+    status: 'pending' | 'granted' | 'dead' | 'cancelled';
+    /**
+     * How often it was tried.
+     */
+    attempts: number;
+    /**
+     * Why the last try failed, or why it was cancelled.
+     */
+    last_error: string | null;
+    /**
+     * When a pending one is tried next.
+     */
+    next_attempt_at: string | null;
+    /**
+     * Its line in the ledger, once granted.
+     */
+    transaction?: {
+        id: string;
+        balance_after: number;
+        created_at: string;
+    } | null;
+    /**
+     * When it was promised.
+     */
+    created_at: string;
+    /**
+     * When it was granted, cancelled or given up.
+     */
+    settled_at: string | null;
+};
+
+export type GrantWithEventsDto = {
+    id: string;
+    claim_id: string;
+    /**
+     * Which side of the claim.
+     */
+    side: 'referrer' | 'referee';
+    app_user_id: string;
+    currency_code: string;
+    /**
+     * What the claim promised.
+     */
+    promised: number;
+    /**
+     * What was credited; null until then.
+     */
+    granted: number | null;
+    /**
+     * What the currency's maximum left no room for; null until it is granted.
+     */
+    clamped: number | null;
+    /**
+     * `dead`: tried 25 times over days, and now waiting for you.
+     */
+    status: 'pending' | 'granted' | 'dead' | 'cancelled';
+    /**
+     * How often it was tried.
+     */
+    attempts: number;
+    /**
+     * Why the last try failed, or why it was cancelled.
+     */
+    last_error: string | null;
+    /**
+     * When a pending one is tried next.
+     */
+    next_attempt_at: string | null;
+    /**
+     * Its line in the ledger, once granted.
+     */
+    transaction?: {
+        id: string;
+        balance_after: number;
+        created_at: string;
+    } | null;
+    /**
+     * When it was promised.
+     */
+    created_at: string;
+    /**
+     * When it was granted, cancelled or given up.
+     */
+    settled_at: string | null;
+    /**
+     * Who replayed and cancelled it, newest first.
+     */
+    events: Array<AuditEntryDto>;
+};
+
+export type RefusedReplayDto = {
+    id: string;
+    /**
+     * `not_replayable`: it is pending or granted.
+     */
+    reason: 'not_found' | 'not_replayable';
+};
+
+export type ReplayResultDto = {
+    replayed: number;
+    refused: Array<RefusedReplayDto>;
+    /**
+     * Whether more match: one request replays the oldest 1000. Send it again.
+     */
+    has_more: boolean;
+};
+
+export type ReplayManyDto = {
+    ids?: Array<string>;
+    status?: 'dead' | 'cancelled';
+    /**
+     * Promised at this time or later.
+     */
+    from?: string;
+    /**
+     * Promised before this time.
+     */
+    to?: string;
+};
+
+export type ReplayDto = {
+    [key: string]: unknown;
+};
+
+export type CancelDto = {
+    reason: string;
+};
+
+export type PromisedDto = {
+    count: number;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    promised: number | null;
+};
+
+export type PromisesDto = {
+    pending: PromisedDto;
+    granted: PromisedDto;
+    dead: PromisedDto;
+    cancelled: PromisedDto;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    granted_sum: number | null;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    clamped_sum: number | null;
+};
+
+export type ReferralLinesDto = {
+    count: number;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    requested: number | null;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    sum: number | null;
+};
+
+export type SourceDto = {
+    source: 'event' | 'admin' | 'store_purchase' | 'xp_reward' | 'referral' | 'system';
+    count: number;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    sum: number | null;
+};
+
+export type LedgerDto = {
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    sum: number | null;
+    referral: ReferralLinesDto;
+    by_source: Array<SourceDto>;
+};
+
+export type BalancesDto = {
+    /**
+     * Users who have a balance in this currency.
+     */
+    users: number;
+    /**
+     * null when it is above 2^53 - 1. The comparisons are exact all the same.
+     */
+    sum: number | null;
+};
+
+export type ComparisonDto = {
+    name: 'granted_count_equals_referral_lines' | 'granted_promised_equals_referral_requested' | 'granted_sum_equals_referral_sum' | 'balances_equal_ledger';
+    agrees: boolean;
+};
+
+export type CurrencyTotalsDto = {
+    currency_code: string;
+    /**
+     * Deleted, but it has a history.
+     */
+    is_deleted: boolean;
+    agrees: boolean;
+    promises: PromisesDto;
+    ledger: LedgerDto;
+    balances: BalancesDto;
+    comparisons: Array<ComparisonDto>;
+};
+
+export type ReconciliationDto = {
+    /**
+     * Whether every comparison holds in every currency.
+     */
+    agrees: boolean;
+    /**
+     * The moment whose data was added up: nothing that happens meanwhile can make it disagree.
+     */
+    checked_at: string;
+    /**
+     * Promises that are not paid yet.
+     */
+    pending: number;
+    /**
+     * Promises that wait for you.
+     */
+    dead: number;
+    /**
+     * Of the oldest pending promise.
+     */
+    oldest_pending_age_s: number | null;
+    currencies: Array<CurrencyTotalsDto>;
 };
 
 export type ReferralCodeDto = {
@@ -854,6 +1127,150 @@ export type UserExportDto = {
     rewards: Array<{
         [key: string]: unknown;
     }>;
+};
+
+export type InvariantDto = {
+    number: number;
+    /**
+     * Never changes.
+     */
+    name: string;
+    description: string;
+    ok: boolean;
+    /**
+     * How many rows break it.
+     */
+    broken_rows: number;
+    /**
+     * Up to 100 of these rows: ids, numbers and times that lead to them. Their fields may change.
+     */
+    rows: Array<{
+        [key: string]: unknown;
+    }>;
+};
+
+export type IntegrityDto = {
+    /**
+     * Whether every invariant holds.
+     */
+    ok: boolean;
+    /**
+     * The moment whose data was looked at.
+     */
+    checked_at: string;
+    invariants: Array<InvariantDto>;
+};
+
+export type AnalyticsPeriodDto = {
+    /**
+     * UTC, inclusive.
+     */
+    from: string;
+    /**
+     * UTC, inclusive.
+     */
+    to: string;
+};
+
+export type AnalyticsTotalsDto = {
+    /**
+     * Codes made in the period: of users, templates and promo codes.
+     */
+    codes_made: number;
+    /**
+     * Of these, the ones that are a user’s own.
+     */
+    user_codes_made: number;
+    /**
+     * Claims in the period, of all codes.
+     */
+    claims: number;
+    /**
+     * Of these, the claims of users’ own codes.
+     */
+    user_code_claims: number;
+    /**
+     * Different users whose own code was claimed in the period.
+     */
+    unique_referrers: number;
+    /**
+     * Users who had a code of their own at the end of the period.
+     */
+    users_with_code: number;
+    /**
+     * Of these, the ones whose code had been claimed by then, in the period or before it.
+     */
+    users_with_claim: number;
+    /**
+     * users_with_claim / users_with_code, null without users: of the users who had a code at the end of the period, the share whose code had been claimed at least once by then.
+     */
+    conversion: number | null;
+    /**
+     * user_code_claims / users_with_code, null without users: claims that each user with a code brought in during the period. Claims of codes without an owner are left out.
+     */
+    k_factor: number | null;
+};
+
+export type AnalyticsRewardsDto = {
+    currency_code: string;
+    /**
+     * Referral rewards paid in the period, by the day of payment.
+     */
+    granted_count: number;
+    /**
+     * Of these, the ones that the currency’s maximum cut short.
+     */
+    clamped_count: number;
+    /**
+     * What these rewards promised. A sum beyond 2^53 - 1 is given as 2^53 - 1.
+     */
+    promised: number;
+    /**
+     * What they added to balances, as far as 2^53 - 1.
+     */
+    granted: number;
+    /**
+     * What was cut off: promised - granted, as far as 2^53 - 1.
+     */
+    clamped: number;
+};
+
+export type TopReferrerDto = {
+    app_user_id: string;
+    /**
+     * Claims of this user’s code in the period.
+     */
+    claims: number;
+};
+
+export type AnalyticsDayDto = {
+    day: string;
+    codes_made: number;
+    claims: number;
+    unique_referrers: number;
+};
+
+export type AnalyticsDefinitionsDto = {
+    conversion: string;
+    k_factor: string;
+};
+
+export type AnalyticsDto = {
+    period: AnalyticsPeriodDto;
+    totals: AnalyticsTotalsDto;
+    /**
+     * One row per currency paid, by code.
+     */
+    rewards: Array<AnalyticsRewardsDto>;
+    /**
+     * The users whose codes were claimed most in the period; of equals, who referred first.
+     */
+    top_referrers: Array<TopReferrerDto>;
+    /**
+     * Every day of the period, in order.
+     */
+    daily: Array<AnalyticsDayDto>;
+    definitions: AnalyticsDefinitionsDto;
 };
 
 export type HealthDto = {
@@ -2566,6 +2983,179 @@ export type EnableUserResponses = {
 
 export type EnableUserResponse = EnableUserResponses[keyof EnableUserResponses];
 
+export type ListIdentityProvidersData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/identity-providers';
+};
+
+export type ListIdentityProvidersErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListIdentityProvidersError = ListIdentityProvidersErrors[keyof ListIdentityProvidersErrors];
+
+export type ListIdentityProvidersResponses = {
+    /**
+     * The providers.
+     */
+    200: {
+        data: Array<IdentityProviderDto>;
+    };
+};
+
+export type ListIdentityProvidersResponse = ListIdentityProvidersResponses[keyof ListIdentityProvidersResponses];
+
+export type DeleteIdentityProviderData = {
+    body?: never;
+    path: {
+        provider: 'apple' | 'google';
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/identity-providers/{provider}';
+};
+
+export type DeleteIdentityProviderErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type DeleteIdentityProviderError = DeleteIdentityProviderErrors[keyof DeleteIdentityProviderErrors];
+
+export type DeleteIdentityProviderResponses = {
+    /**
+     * The provider, without audiences.
+     */
+    200: {
+        data: IdentityProviderDto;
+    };
+};
+
+export type DeleteIdentityProviderResponse = DeleteIdentityProviderResponses[keyof DeleteIdentityProviderResponses];
+
+export type SetIdentityProviderData = {
+    body: AudiencesDto;
+    path: {
+        provider: 'apple' | 'google';
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/identity-providers/{provider}';
+};
+
+export type SetIdentityProviderErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type SetIdentityProviderError = SetIdentityProviderErrors[keyof SetIdentityProviderErrors];
+
+export type SetIdentityProviderResponses = {
+    /**
+     * The provider.
+     */
+    200: {
+        data: IdentityProviderDto;
+    };
+};
+
+export type SetIdentityProviderResponse = SetIdentityProviderResponses[keyof SetIdentityProviderResponses];
+
 export type GetBalancesData = {
     body?: never;
     path?: never;
@@ -3078,6 +3668,457 @@ export type GetUserTransactionsResponses = {
 };
 
 export type GetUserTransactionsResponse = GetUserTransactionsResponses[keyof GetUserTransactionsResponses];
+
+export type ListRewardGrantsData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        status?: 'pending' | 'granted' | 'dead' | 'cancelled';
+        /**
+         * Promised at this time or later.
+         */
+        from?: string;
+        /**
+         * Promised before this time.
+         */
+        to?: string;
+        claim_id?: string;
+        /**
+         * Whose reward it is.
+         */
+        app_user_id?: string;
+        currency_code?: string;
+        /**
+         * Rows to return.
+         */
+        limit?: number;
+        /**
+         * Rows to pass over.
+         */
+        offset?: number;
+    };
+    url: '/v1/admin/projects/{projectId}/reward-grants';
+};
+
+export type ListRewardGrantsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ListRewardGrantsError = ListRewardGrantsErrors[keyof ListRewardGrantsErrors];
+
+export type ListRewardGrantsResponses = {
+    /**
+     * One page of rewards.
+     */
+    200: {
+        data: Array<GrantDto>;
+        total: number;
+        limit: number;
+        offset: number;
+    };
+};
+
+export type ListRewardGrantsResponse = ListRewardGrantsResponses[keyof ListRewardGrantsResponses];
+
+export type ExportRewardGrantsData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        status?: 'pending' | 'granted' | 'dead' | 'cancelled';
+        /**
+         * Promised at this time or later.
+         */
+        from?: string;
+        /**
+         * Promised before this time.
+         */
+        to?: string;
+        claim_id?: string;
+        /**
+         * Whose reward it is.
+         */
+        app_user_id?: string;
+        currency_code?: string;
+    };
+    url: '/v1/admin/projects/{projectId}/reward-grants.csv';
+};
+
+export type ExportRewardGrantsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ExportRewardGrantsError = ExportRewardGrantsErrors[keyof ExportRewardGrantsErrors];
+
+export type ExportRewardGrantsResponses = {
+    /**
+     * A header line, then a line for each reward. A text that begins like a formula has a `'` before it.
+     */
+    200: string;
+};
+
+export type ExportRewardGrantsResponse = ExportRewardGrantsResponses[keyof ExportRewardGrantsResponses];
+
+export type GetRewardGrantData = {
+    body?: never;
+    path: {
+        grantId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}';
+};
+
+export type GetRewardGrantErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetRewardGrantError = GetRewardGrantErrors[keyof GetRewardGrantErrors];
+
+export type GetRewardGrantResponses = {
+    /**
+     * The reward.
+     */
+    200: {
+        data: GrantWithEventsDto;
+    };
+};
+
+export type GetRewardGrantResponse = GetRewardGrantResponses[keyof GetRewardGrantResponses];
+
+export type ReplayRewardGrantsData = {
+    body: ReplayManyDto;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/reward-grants/replay';
+};
+
+export type ReplayRewardGrantsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ReplayRewardGrantsError = ReplayRewardGrantsErrors[keyof ReplayRewardGrantsErrors];
+
+export type ReplayRewardGrantsResponses = {
+    /**
+     * How many were replayed, and which were not.
+     */
+    200: {
+        data: ReplayResultDto;
+    };
+};
+
+export type ReplayRewardGrantsResponse = ReplayRewardGrantsResponses[keyof ReplayRewardGrantsResponses];
+
+export type ReplayRewardGrantData = {
+    body?: ReplayDto;
+    path: {
+        grantId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}/replay';
+};
+
+export type ReplayRewardGrantErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `NOT_REPLAYABLE`: Only dead and cancelled rewards are replayed. A pending one is tried on its own.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ReplayRewardGrantError = ReplayRewardGrantErrors[keyof ReplayRewardGrantErrors];
+
+export type ReplayRewardGrantResponses = {
+    /**
+     * The reward.
+     */
+    200: {
+        data: GrantDto;
+    };
+};
+
+export type ReplayRewardGrantResponse = ReplayRewardGrantResponses[keyof ReplayRewardGrantResponses];
+
+export type CancelRewardGrantData = {
+    body: CancelDto;
+    path: {
+        grantId: string;
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/reward-grants/{grantId}/cancel';
+};
+
+export type CancelRewardGrantErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `NOT_CANCELLABLE`: Only pending and dead rewards are cancelled. A granted one is in the ledger for good.
+     */
+    409: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CancelRewardGrantError = CancelRewardGrantErrors[keyof CancelRewardGrantErrors];
+
+export type CancelRewardGrantResponses = {
+    /**
+     * The reward.
+     */
+    200: {
+        data: GrantDto;
+    };
+};
+
+export type CancelRewardGrantResponse = CancelRewardGrantResponses[keyof CancelRewardGrantResponses];
+
+export type ReconcileData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/reconciliation';
+};
+
+export type ReconcileErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type ReconcileError = ReconcileErrors[keyof ReconcileErrors];
+
+export type ReconcileResponses = {
+    /**
+     * The totals, and whether they agree.
+     */
+    200: {
+        data: ReconciliationDto;
+    };
+};
+
+export type ReconcileResponse = ReconcileResponses[keyof ReconcileResponses];
 
 export type GetMyCodeData = {
     body?: never;
@@ -3707,6 +4748,133 @@ export type ExportUserResponses = {
 };
 
 export type ExportUserResponse = ExportUserResponses[keyof ExportUserResponses];
+
+export type CheckIntegrityData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: never;
+    url: '/v1/admin/projects/{projectId}/integrity';
+};
+
+export type CheckIntegrityErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type CheckIntegrityError = CheckIntegrityErrors[keyof CheckIntegrityErrors];
+
+export type CheckIntegrityResponses = {
+    /**
+     * What holds and what does not.
+     */
+    200: {
+        data: IntegrityDto;
+    };
+};
+
+export type CheckIntegrityResponse = CheckIntegrityResponses[keyof CheckIntegrityResponses];
+
+export type GetAnalyticsData = {
+    body?: never;
+    path: {
+        projectId: string;
+    };
+    query?: {
+        /**
+         * First day, UTC. 30 days when not given.
+         */
+        from?: string;
+        /**
+         * Last day, UTC, at most 366 days in all. Today when not given.
+         */
+        to?: string;
+        /**
+         * How many of the top referrers to list.
+         */
+        top?: number;
+    };
+    url: '/v1/admin/projects/{projectId}/analytics';
+};
+
+export type GetAnalyticsErrors = {
+    /**
+     * `INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     */
+    400: ErrorDto;
+    /**
+     * `MISSING_SESSION`: Send the user's session token as "Authorization: Bearer <token>".<br>`INVALID_TOKEN`: The session token is expired, revoked or not of this project. Sign the user in again.
+     */
+    401: ErrorDto;
+    /**
+     * `FORBIDDEN`: This kind of key may not call this route. Use a client key here.<br>`PROJECT_FORBIDDEN`: This project is not yours, or not that of your key.
+     */
+    403: ErrorDto;
+    /**
+     * `NOT_FOUND`: There is nothing at this address.
+     */
+    404: ErrorDto;
+    /**
+     * `PAYLOAD_TOO_LARGE`: The body is larger than 16 kB. Send less.
+     */
+    413: ErrorDto;
+    /**
+     * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
+     */
+    415: ErrorDto;
+    /**
+     * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
+     */
+    500: ErrorDto;
+    /**
+     * `SERVICE_UNAVAILABLE`: The service is not ready. Try again shortly.
+     */
+    503: ErrorDto;
+};
+
+export type GetAnalyticsError = GetAnalyticsErrors[keyof GetAnalyticsErrors];
+
+export type GetAnalyticsResponses = {
+    /**
+     * The numbers.
+     */
+    200: {
+        data: AnalyticsDto;
+    };
+};
+
+export type GetAnalyticsResponse = GetAnalyticsResponses[keyof GetAnalyticsResponses];
 
 export type GetLivenessData = {
     body?: never;

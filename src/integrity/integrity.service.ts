@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, QueryRunner } from 'typeorm';
+import { SharedRuns } from '../common/shared-runs';
 import { inTransaction } from '../common/transaction';
 import { allowLongStatements, type Statement } from '../database/long-statements';
 import type { Invariant } from './invariant';
@@ -34,31 +35,22 @@ export interface IntegrityReport {
 /** Looks for rows that must not be: runs the invariants. */
 @Injectable()
 export class IntegrityService {
-  /** Runs that have not begun, by project. */
-  private readonly waiting = new Map<string | null, Promise<IntegrityReport>>();
-  private last: Promise<unknown> = Promise.resolve();
+  private readonly runs = new SharedRuns<IntegrityReport>();
 
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /**
    * Runs every invariant, on the data of one moment after the call.
    *
-   * One run at a time and instance, so that however many ask, one connection is busy with it. Who asks while a run
-   * for the same project waits for its turn shares it; a run that has begun is not shared, since its data may be
-   * older than the question: somebody who repaired a row must not be told of it again.
+   * One run at a time and instance. A run that has begun is not shared: somebody who repaired a row must not be told
+   * of it again.
    *
    * @param projectId null for all projects
    */
   check(projectId: string | null): Promise<IntegrityReport> {
-    const shared = this.waiting.get(projectId);
-    if (shared) return shared;
-    const run = this.last.then(() => {
-      this.waiting.delete(projectId);
-      return inTransaction(this.dataSource, (queryRunner) => runInvariants(queryRunner, projectId));
-    });
-    this.waiting.set(projectId, run);
-    this.last = run.catch(() => undefined);
-    return run;
+    return this.runs.run(projectId ?? 'all', () =>
+      inTransaction(this.dataSource, (queryRunner) => runInvariants(queryRunner, projectId)),
+    );
   }
 }
 

@@ -76,18 +76,32 @@ export class ApiKeysService {
   /** Stops a key for good, at once, on every instance; once more is no error. @throws ApiError NOT_FOUND */
   deactivate(by: Actor, projectId: string, id: string): Promise<ApiKeyRow> {
     return this.auditLog.write(by, { projectId }, 'api_key.deactivate', async (queryRunner) => {
-      const [before] = (await queryRunner.query(
-        `SELECT ${COLUMNS} FROM api_keys WHERE project_id = $1 AND id = $2 FOR UPDATE`,
-        [projectId, id],
-      )) as ApiKeyRow[];
-      if (before === undefined)
-        throw new ApiError('NOT_FOUND', { message: `There is no key ${id} in this project.` });
-      await queryRunner.query(`UPDATE api_keys SET is_active = false WHERE project_id = $1 AND id = $2`, [
-        projectId,
-        id,
-      ]);
-      const after = { ...before, is_active: false };
+      const { before, after } = await deactivate(queryRunner, projectId, id);
       return { result: after, targetId: id, before, after };
     });
   }
+
+  /** Stops a key and makes one like it, together. @throws ApiError NOT_FOUND */
+  rotate(by: Actor, projectId: string, id: string): Promise<NewApiKey> {
+    return this.auditLog.write(by, { projectId }, 'api_key.rotate', async (queryRunner) => {
+      const { before } = await deactivate(queryRunner, projectId, id);
+      const options = { keyType: before.key_type, environment: before.environment };
+      const made = await this.insert(queryRunner, projectId, options);
+      return { result: made, targetId: id, before, after: made.shown };
+    });
+  }
+}
+
+async function deactivate(queryRunner: QueryRunner, projectId: string, id: string) {
+  const [before] = (await queryRunner.query(
+    `SELECT ${COLUMNS} FROM api_keys WHERE project_id = $1 AND id = $2 FOR UPDATE`,
+    [projectId, id],
+  )) as ApiKeyRow[];
+  if (before === undefined)
+    throw new ApiError('NOT_FOUND', { message: `There is no key ${id} in this project.` });
+  await queryRunner.query(`UPDATE api_keys SET is_active = false WHERE project_id = $1 AND id = $2`, [
+    projectId,
+    id,
+  ]);
+  return { before, after: { ...before, is_active: false } };
 }

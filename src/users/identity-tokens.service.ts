@@ -1,7 +1,9 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { createRemoteJWKSet, errors, jwtVerify, type JWTVerifyGetKey } from 'jose';
-import type { DataSource } from 'typeorm';
+import type { DataSource, QueryRunner } from 'typeorm';
+import { AuditLogService } from '../audit/audit-log.service';
+import type { Actor } from '../auth/actor';
 import { ApiError } from '../common/api-error';
 import { CONFIG, type Config } from '../config';
 
@@ -30,6 +32,7 @@ export class IdentityTokensService {
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly auditLog: AuditLogService,
     @Inject(CONFIG) { jwksUrls }: Config,
   ) {
     const options = { timeoutDuration: JWKS_TIMEOUT_MS };
@@ -40,11 +43,37 @@ export class IdentityTokensService {
   }
 
   /** Accepts a provider's tokens in a project when they are issued for one of these audiences (client ids). */
-  async configure(projectId: string, provider: Provider, audiences: string[]): Promise<void> {
-    await this.dataSource.query(
-      `INSERT INTO identity_providers (project_id, provider, audiences) VALUES ($1, $2, $3)
-       ON CONFLICT (project_id, provider) DO UPDATE SET audiences = EXCLUDED.audiences`,
-      [projectId, provider, audiences],
+  async configure(by: Actor, projectId: string, provider: Provider, audiences: string[]): Promise<void> {
+    await this.auditLog.write(by, { projectId }, 'identity_provider.set', async (queryRunner) => {
+      const before = await lockAudiences(queryRunner, projectId, provider);
+      await queryRunner.query(
+        `INSERT INTO identity_providers (project_id, provider, audiences) VALUES ($1, $2, $3)
+         ON CONFLICT (project_id, provider) DO UPDATE SET audiences = EXCLUDED.audiences`,
+        [projectId, provider, audiences],
+      );
+      return { result: undefined, targetId: provider, before, after: { audiences } };
+    });
+  }
+
+  /** Accepts a provider's tokens no more. Users who signed in with them stay. @throws ApiError NOT_FOUND */
+  async remove(by: Actor, projectId: string, provider: Provider): Promise<void> {
+    await this.auditLog.write(by, { projectId }, 'identity_provider.delete', async (queryRunner) => {
+      const before = await lockAudiences(queryRunner, projectId, provider);
+      if (before === undefined)
+        throw new ApiError('NOT_FOUND', { message: `${provider} is not configured.` });
+      await queryRunner.query(`DELETE FROM identity_providers WHERE project_id = $1 AND provider = $2`, [
+        projectId,
+        provider,
+      ]);
+      return { result: undefined, targetId: provider, before };
+    });
+  }
+
+  /** The providers whose tokens a project accepts. */
+  list(projectId: string): Promise<{ provider: Provider; audiences: string[] }[]> {
+    return this.dataSource.query(
+      `SELECT provider, audiences FROM identity_providers WHERE project_id = $1 ORDER BY provider`,
+      [projectId],
     );
   }
 
@@ -83,6 +112,18 @@ export class IdentityTokensService {
     );
     return row?.audiences;
   }
+}
+
+async function lockAudiences(
+  queryRunner: QueryRunner,
+  projectId: string,
+  provider: Provider,
+): Promise<{ audiences: string[] } | undefined> {
+  const [row] = (await queryRunner.query(
+    `SELECT audiences FROM identity_providers WHERE project_id = $1 AND provider = $2 FOR UPDATE`,
+    [projectId, provider],
+  )) as { audiences: string[] }[];
+  return row;
 }
 
 function isProviderId(sub: unknown): sub is string {

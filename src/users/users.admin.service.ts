@@ -8,7 +8,14 @@ import { ApiError } from '../common/api-error';
 import { Page, type PageQuery } from '../common/page';
 import { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
-import { toUserState, UsersService, type Profile, type UserIdentity } from './users.service';
+import {
+  isAnonymous,
+  toUserState,
+  UsersService,
+  type NewUser,
+  type Profile,
+  type UserIdentity,
+} from './users.service';
 
 /** What remains of an erased user. The schema's `app_users_erased_is_empty` names the same. */
 const TOMBSTONE = {
@@ -62,6 +69,24 @@ export class UsersAdminService {
       const identities = await this.users.identities(projectId, id, manager);
       const result = { user, identities, tokens, created: found.created };
       return { result, targetId: id, after: { created: found.created } };
+    });
+  }
+
+  /** A user whom nobody signed up. @throws ApiError USER_EXISTS */
+  create(by: Actor, projectId: string, user: NewUser): Promise<AppUser> {
+    return this.auditLog.write(by, { projectId }, 'user.create', async ({ manager }) => {
+      const made = await this.users.create(projectId, user, manager);
+      return { result: made, targetId: made.id, after: toUserState(made) };
+    });
+  }
+
+  /** A session token of a user who is there. @throws ApiError NOT_FOUND, INVALID_TOKEN if disabled */
+  openSessionOf(by: Actor, { projectId, userId }: Caller): Promise<string> {
+    return this.auditLog.write(by, { projectId }, 'user.open_session', async (queryRunner) => {
+      const user = await this.users.get(projectId, userId, queryRunner.manager);
+      const anonymous = isAnonymous(user, await this.users.identities(projectId, userId));
+      const { sessionToken } = await this.sessions.openIn(queryRunner, { projectId, userId, anonymous });
+      return { result: sessionToken, targetId: userId, after: { created: false } };
     });
   }
 
