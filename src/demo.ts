@@ -13,7 +13,9 @@ import { UsersService } from './users/users.service';
 
 /** What a developer needs to try the demo project. */
 interface Demo {
+  projectId: string;
   clientKey: string;
+  serverKey: string;
   adaToken: string;
   graceToken: string;
 }
@@ -22,6 +24,7 @@ interface Demo {
 interface DemoFile {
   projectId: string;
   clientKey: string;
+  serverKey: string;
   adaId: string;
   graceId: string;
 }
@@ -44,8 +47,9 @@ export async function seedDemo(app: INestApplicationContext, { dataDir }: Config
   const signIn = app.get(SignInService);
   const tokenOf = async (userId: string) => (await signIn.known(demo.projectId, userId)).tokens.sessionToken;
   try {
+    const { projectId, clientKey, serverKey } = demo;
     return {
-      clientKey: demo.clientKey,
+      ...{ projectId, clientKey, serverKey },
       adaToken: await tokenOf(demo.adaId),
       graceToken: await tokenOf(demo.graceId),
     };
@@ -74,34 +78,46 @@ async function makeProject(app: INestApplicationContext): Promise<DemoFile> {
   const grace = await users.create(project.id, { externalId: 'grace', displayName: 'Grace' });
   // with a known spelling, so that the examples of the API's reference work on it
   await codes.create(SEED, project.id, { code: EXAMPLE_CODE, userId: ada.id, ...rewards });
-  return { projectId: project.id, clientKey: keys.client.key, adaId: ada.id, graceId: grace.id };
+  return {
+    projectId: project.id,
+    clientKey: keys.client.key,
+    serverKey: keys.server.key,
+    ...{ adaId: ada.id, graceId: grace.id },
+  };
 }
 
 function readDemoFile(file: string): DemoFile | undefined {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as DemoFile;
+    const demo = JSON.parse(readFileSync(file, 'utf8')) as Partial<DemoFile>;
+    // one from before there was a server key in it cannot be shown whole
+    return demo.serverKey === undefined ? undefined : (demo as DemoFile);
   } catch {
     return undefined;
   }
 }
 
 /** The lines to paste: read Ada's code, let Grace claim it, see both rewards. */
-export function describeDemo({ clientKey, adaToken, graceToken }: Demo, url: string): string {
+export function describeDemo(demo: Demo, url: string): string {
+  const { projectId, clientKey, serverKey, adaToken, graceToken } = demo;
   const as = (user: string) => `-H "X-Api-Key: $KEY" -H "Authorization: Bearer $${user}"`;
   const claim = `-H 'Content-Type: application/json' -d '{"code":"${EXAMPLE_CODE}"}'`;
   return `
-A demo project with two users, Ada and Grace, is ready to try. Its client key and their session tokens:
+A demo project with two users, Ada and Grace, is ready to try. Its keys and their session tokens:
 
+PROJECT=${projectId}
 KEY=${clientKey}
+SERVER=${serverKey}
 ADA=${adaToken}
 GRACE=${graceToken}
 
-Paste the three lines above, then these, to read Ada's code, let Grace claim it, and see both rewards:
+Paste the five lines above, then these, to read Ada's code, let Grace claim it, see both rewards, and see as the operator
+that every promised reward was paid:
 
 curl -s ${url}/v1/client/referrals/my-code ${as('ADA')}; echo
 curl -s ${url}/v1/client/referrals/claim ${as('GRACE')} ${claim}; echo
 curl -s ${url}/v1/client/currencies ${as('ADA')}; echo
 curl -s ${url}/v1/client/currencies ${as('GRACE')}; echo
+curl -s ${url}/v1/admin/projects/$PROJECT/reward-grants -H "Authorization: Bearer $SERVER"; echo
 
 Ctrl-C stops the server. The data stays; the next start finds it.`;
 }

@@ -18,11 +18,12 @@ async function paste(output: string) {
     [...output.matchAll(/^([A-Z]+)=(\S+)$/gm)].map(([, name, value]) => [name, value]),
   );
   const answers = [];
-  for (const [line, address = ''] of output.matchAll(/^curl -s (\S+) .*$/gm)) {
+  for (const [line] of output.matchAll(/^curl -s \S+ .*$/gm)) {
     const filled = line.replace(/\$([A-Z]+)/g, (_, name: string) => variables[name] ?? '');
     const headers = [...filled.matchAll(/-H ["']([^:]+): ([^"']+)["']/g)].map(
       ([, name = '', value = '']): [string, string] => [name, value],
     );
+    const [, address = ''] = /^curl -s (\S+)/.exec(filled) ?? [];
     const [, body] = /-d '([^']+)'/.exec(filled) ?? [];
     const response = await fetch(address, { headers, ...(body && { method: 'POST', body }) });
     answers.push({ status: response.status, data: ((await response.json()) as { data: any }).data });
@@ -39,11 +40,16 @@ describe('npm start on an empty folder', () => {
     const first = run('main', env);
     const output = await first.says(READY);
     const [url] = /http:\/\/127\.0\.0\.1:\d+/.exec(output) ?? [];
-    const [code, claim, ada, grace] = await paste(output);
+    const [code, claim, ada, grace, rewards] = await paste(output);
     expect(code).toMatchObject({ status: 200, data: { code: 'ADA-INVITES', current_uses: 0 } });
     expect(claim?.status).toBe(201);
     expect(balances(ada?.data)).toEqual({ coins: 100, gems: 50 });
     expect(balances(grace?.data)).toEqual({ coins: 300, gems: 25 });
+    expect(rewards?.data.map(({ status }: { status: string }) => status)).toEqual([
+      'granted',
+      'granted',
+      'granted',
+    ]);
     expect((await fetch(`${url}/docs`)).status).toBe(200);
 
     first.kill('SIGINT');
@@ -99,7 +105,7 @@ describe('npm start on an empty folder', () => {
       name: 'Second',
       client_key: expect.stringMatching(/^amb_dev_ck_/),
     });
-    expect((await paste(winner.output)).map(({ status }) => status)).toEqual([200, 201, 200, 200]);
+    expect((await paste(winner.output)).map(({ status }) => status)).toEqual([200, 201, 200, 200, 200]);
   });
 });
 
@@ -134,7 +140,7 @@ describe('the data folder', () => {
       status = (await fetch(`${/http:[^\s]+(?=\/docs)/.exec(output)?.[0]}/health/ready`)).status;
     }
     expect(status).toBe(200);
-    expect((await paste(output)).map((answer) => answer.status)).toEqual([200, 201, 200, 200]);
+    expect((await paste(output)).map((answer) => answer.status)).toEqual([200, 201, 200, 200, 200]);
     process.kill(postmasterPid(env.DATA_DIR)!, 'SIGKILL');
     server.kill('SIGINT');
     expect(await server.exit).toBe(0);
@@ -160,7 +166,7 @@ describe('the data folder', () => {
     expect(await run('cli', env, 'project', 'create', '--name', 'Real').exit).toBe(0);
     writeFileSync(
       join(env.DATA_DIR, 'demo.json'),
-      JSON.stringify({ projectId: nobody, clientKey: 'x', adaId: nobody, graceId: nobody }),
+      JSON.stringify({ projectId: nobody, clientKey: 'x', serverKey: 'x', adaId: nobody, graceId: nobody }),
     );
     const server = run('main', env);
     expect(await server.says('/docs')).not.toContain('curl');
