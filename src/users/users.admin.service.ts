@@ -40,8 +40,8 @@ export interface AdminUser {
 const MATCHES = `
   u.id::text = :search OR strpos(lower(u.email), :search) > 0 OR strpos(lower(u.external_id), :search) > 0
   OR strpos(lower(u.display_name), :search) > 0 OR strpos(lower(u.anonymous_id), :search) > 0
-  OR EXISTS (SELECT FROM referral_codes c WHERE c.project_id = u.project_id AND c.user_id = u.id
-              AND c.code_canonical = upper(replace(replace(:search, '-', ''), ' ', '')))`;
+  OR u.id IN (SELECT c.user_id FROM referral_codes c
+               WHERE c.project_id = :projectId AND c.code_canonical = upper(replace(replace(:search, '-', ''), ' ', '')))`;
 
 /** What developers and their servers do with users. */
 @Injectable()
