@@ -166,7 +166,9 @@ describe('a currency', () => {
       code: 'MAX_BALANCE_TOO_LOW',
       details: { users_above: 1, highest_balance: 40 },
     });
-    expect((await make({ max_balance: 40 })).id).toBe(id);
+    const back = await make({ name: 'Jewels' });
+    expect(back).toMatchObject({ id, name: 'Jewels', max_balance: 100 });
+    expect(Date.parse(back.updated_at)).toBeGreaterThan(Date.parse(back.created_at));
     expect(await world.balance(ada, 'gems')).toBe(40);
   });
 

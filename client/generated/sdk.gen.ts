@@ -467,7 +467,7 @@ export const listCurrencies = <ThrowOnError extends boolean = false>(options: Op
 /**
  * Define a currency
  *
- * A code that was deleted is taken up again, with its balances and history.
+ * A code that was deleted is taken up again, with its balances and history, and with what it was where nothing else is said.
  */
 export const createCurrency = <ThrowOnError extends boolean = false>(options: Options<CreateCurrencyData, ThrowOnError>) => (options.client ?? client).post<CreateCurrencyResponses, CreateCurrencyErrors, ThrowOnError>({
     security: [{ scheme: 'bearer', type: 'http' }, { scheme: 'bearer', type: 'http' }],

@@ -14,6 +14,9 @@ export function inputPipe(): ValidationPipe {
 
 function toFieldErrors(error: ValidationError, parent = ''): FieldError[] {
   const field = parent + error.property;
-  const own = Object.values(error.constraints ?? {}).map((message) => ({ field, message }));
+  const own = Object.entries(error.constraints ?? {}).map(([rule, message]) => ({
+    field,
+    message: rule === 'whitelistValidation' ? `${field} is not a field of this request` : message,
+  }));
   return [...own, ...(error.children ?? []).flatMap((child) => toFieldErrors(child, `${field}.`))];
 }

@@ -35,7 +35,9 @@ export class CurrencyAdminController {
   @ProjectRoute('CURRENCY_EXISTS', 'MAX_BALANCE_TOO_LOW')
   @ApiOperation({
     summary: 'Define a currency',
-    description: 'A code that was deleted is taken up again, with its balances and history.',
+    description:
+      'A code that was deleted is taken up again, with its balances and history, and with what it was where nothing ' +
+      'else is said.',
   })
   @ApiData(CurrencyDto, { status: 201, description: 'The currency.' })
   async createCurrency(

@@ -32,6 +32,8 @@ export interface CurrencyChanges {
   maxBalance?: number;
 }
 
+const DEFAULTS = { description: null, isPremium: false, initialBalance: 0, maxBalance: MAX_AMOUNT };
+
 const REFUSAL_BY_RULE: Record<string, ErrorCode> = {
   currencies_code_unique: 'CURRENCY_EXISTS',
   currencies_max_balance_covers_balances: 'MAX_BALANCE_TOO_LOW',
@@ -45,26 +47,30 @@ export class CurrencyService {
   ) {}
 
   /**
-   * Defines a currency. A code that was deleted is taken up again, with its balances and history.
+   * Defines a currency. A code that was deleted is taken up again, with its balances and history, and with what it was
+   * where nothing else is said.
    *
    * @throws ApiError CURRENCY_EXISTS, or MAX_BALANCE_TOO_LOW when balances from before stand above the new maximum
    */
   create(by: Actor, projectId: string, currency: NewCurrency): Promise<Currency> {
-    const values = {
-      ...{ projectId, code: currency.code, name: currency.name, deletedAt: null },
-      description: currency.description ?? null,
-      isPremium: currency.isPremium ?? false,
-      initialBalance: currency.initialBalance ?? 0,
-      maxBalance: currency.maxBalance ?? MAX_AMOUNT,
-    };
+    const given = definedOnly(currency);
     return this.write(by, projectId, 'currency.create', async ({ manager }) => {
       const existing = await manager.findOne(Currency, {
         where: { projectId, code: currency.code },
         lock: { mode: 'pessimistic_write' },
       });
       if (existing && existing.deletedAt === null) throw new ApiError('CURRENCY_EXISTS');
-      if (existing) await assertCovered(manager, existing, values.maxBalance);
-      const made = await manager.save(Currency, { ...existing, ...values });
+      const { initialBalance, maxBalance } = { ...DEFAULTS, ...existing, ...given };
+      if (initialBalance > maxBalance) throw initialTooHigh();
+      if (existing) await assertCovered(manager, existing, maxBalance);
+      const { id } = await manager.save(Currency, {
+        ...DEFAULTS,
+        ...existing,
+        ...given,
+        ...{ projectId, deletedAt: null },
+      });
+      await manager.update(Currency, { projectId, id }, { updatedAt: () => 'clock_timestamp()' });
+      const made = await manager.findOneByOrFail(Currency, { projectId, id });
       return { result: made, targetId: made.id, before: existing ?? undefined, after: made };
     });
   }
@@ -91,7 +97,13 @@ export class CurrencyService {
   delete(by: Actor, projectId: string, id: string): Promise<Currency> {
     return this.write(by, projectId, 'currency.delete', async ({ manager }) => {
       const before = await lockCurrency(manager, projectId, id);
-      await manager.update(Currency, { projectId, id }, { deletedAt: () => 'clock_timestamp()' });
+      await manager.update(
+        Currency,
+        { projectId, id },
+        {
+          ...{ deletedAt: () => 'clock_timestamp()', updatedAt: () => 'clock_timestamp()' },
+        },
+      );
       return { result: before, targetId: id, before };
     });
   }
