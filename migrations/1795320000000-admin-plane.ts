@@ -133,19 +133,19 @@ const ADMIN_GRANTS = `
 CREATE TABLE admin_grants (
   project_id uuid NOT NULL,
   id uuid NOT NULL,
-  idempotency_key text,
+  idempotency_digest bytea,
   user_id uuid NOT NULL,
   currency_id uuid NOT NULL,
   amount bigint NOT NULL,
   reason text,
   created_at timestamptz NOT NULL DEFAULT clock_timestamp(),
   CONSTRAINT admin_grants_pkey PRIMARY KEY (project_id, id),
-  CONSTRAINT admin_grants_idempotency_key_unique UNIQUE (project_id, idempotency_key),
+  CONSTRAINT admin_grants_idempotency_unique UNIQUE (project_id, idempotency_digest),
   CONSTRAINT admin_grants_user_fkey FOREIGN KEY (project_id, user_id) REFERENCES app_users (project_id, id),
   CONSTRAINT admin_grants_currency_fkey FOREIGN KEY (project_id, currency_id) REFERENCES currencies (project_id, id),
   CONSTRAINT admin_grants_amount_range CHECK (amount BETWEEN 1 AND 9007199254740991),
   CONSTRAINT admin_grants_reason_length CHECK (char_length(reason) BETWEEN 1 AND 500),
-  CONSTRAINT admin_grants_idempotency_key_format CHECK (idempotency_key ~ '^[\\x21-\\x7e]{1,255}$')
+  CONSTRAINT admin_grants_digest_is_sha256 CHECK (octet_length(idempotency_digest) = 32)
 );
 
 CREATE TRIGGER admin_grants_append_only
@@ -161,6 +161,28 @@ ALTER TABLE app_users
   ADD CONSTRAINT app_users_erased_is_empty CHECK (erased_at IS NULL OR (
     external_id IS NULL AND anonymous_id IS NULL AND email IS NULL AND password_hash IS NULL AND avatar_url IS NULL
     AND timezone IS NULL AND properties::text = '{}' AND display_name = 'Erased user'));
+
+-- A request that began before the erasure, or a developer's by mistake, must not make anything new of the user. The row
+-- is key-share-locked, as a foreign key would have it: the erasure, which locks it wholly, is waited for.
+CREATE FUNCTION refuse_erased_user() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE erased timestamptz;
+BEGIN
+  SELECT erased_at INTO erased FROM app_users WHERE project_id = NEW.project_id AND id = NEW.user_id FOR KEY SHARE;
+  IF erased IS NOT NULL THEN
+    RAISE EXCEPTION 'user % is erased', NEW.user_id
+      USING ERRCODE = 'check_violation', CONSTRAINT = 'app_users_erased_for_good', TABLE = TG_TABLE_NAME;
+  END IF;
+  RETURN NEW;
+END $$;
+
+CREATE TRIGGER user_identities_of_nobody_erased BEFORE INSERT ON user_identities
+  FOR EACH ROW EXECUTE FUNCTION refuse_erased_user();
+CREATE TRIGGER referral_codes_of_nobody_erased BEFORE INSERT ON referral_codes
+  FOR EACH ROW WHEN (NEW.user_id IS NOT NULL) EXECUTE FUNCTION refuse_erased_user();
+CREATE TRIGGER claim_idempotency_keys_of_nobody_erased BEFORE INSERT ON claim_idempotency_keys
+  FOR EACH ROW EXECUTE FUNCTION refuse_erased_user();
+CREATE TRIGGER admin_grants_of_nobody_erased BEFORE INSERT ON admin_grants
+  FOR EACH ROW EXECUTE FUNCTION refuse_erased_user();
 `;
 
 const LISTS = `

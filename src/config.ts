@@ -43,7 +43,7 @@ const Environment = z.object({
 });
 
 /** Routes that one network address may call only so often. Contract §5. */
-export type RateLimitName = 'signup' | 'login' | 'refresh';
+export type RateLimitName = 'signup' | 'login' | 'refresh' | 'logout';
 
 const MINUTE_S = 60;
 const RATE_LIMITS: Record<RateLimitName, { requests: number; perS: number }[]> = {
@@ -53,6 +53,7 @@ const RATE_LIMITS: Record<RateLimitName, { requests: number; perS: number }[]> =
   ],
   login: [{ requests: 10, perS: MINUTE_S }],
   refresh: [{ requests: 30, perS: MINUTE_S }],
+  logout: [{ requests: 30, perS: MINUTE_S }],
 };
 
 /** What it takes to reach the database: all that a migration needs. */

@@ -261,7 +261,7 @@ describe('every operation', () => {
     const database = await cloneDatabase();
     const never = [{ requests: 0, perS: 60 }];
     const { world: busy, close } = await startWorld(database.url, {
-      rateLimits: { signup: never, login: never, refresh: never },
+      rateLimits: { signup: never, login: never, refresh: never, logout: never },
     });
     expect(await drive(['public'], { headers: {}, on: busy })).toEqual({ '429 RATE_LIMITED': 1 });
     await close();

@@ -2,8 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { signDeveloperTokens } from '../src/auth/developer-token';
 import { isPersonalAccessToken } from '../src/auth/personal-access-token';
 import { isWellFormedApiKey } from '../src/auth/api-key';
-import { loadConfig, type Config } from '../src/config';
-import { cloneDatabase, startWorld, tally, useWorld, type World } from './support/world';
+import { loadConfig } from '../src/config';
+import { onWorld, tally, useWorld, type World } from './support/world';
 
 const world = useWorld({ signup: 'open' });
 
@@ -17,18 +17,6 @@ async function signUp() {
   const credentials = someone();
   const { body } = await auth('signup', { ...credentials, name: 'Ada' }).expect(201);
   return { ...credentials, ...body.data };
-}
-
-/** Runs a test on a world of its own. */
-async function onWorld(overrides: Partial<Config>, test: (own: World) => Promise<void>): Promise<void> {
-  const database = await cloneDatabase();
-  const { world: own, close } = await startWorld(database.url, overrides);
-  try {
-    await test(own);
-  } finally {
-    await close();
-    await database.drop();
-  }
 }
 
 describe('signing up', () => {
@@ -251,7 +239,7 @@ describe('how often one address may come', () => {
 
   it('is not fooled by X-Forwarded-For when no proxy is trusted', async () => {
     const one = [{ requests: 1, perS: 60 }];
-    await onWorld({ rateLimits: { signup: one, login: one, refresh: one } }, async (own) => {
+    await onWorld({ rateLimits: { signup: one, login: one, refresh: one, logout: one } }, async (own) => {
       const answers = [];
       for (const last of [1, 2, 3]) answers.push(await from(own, 'login', `203.0.113.${last}`));
       expect(tally(answers)).toEqual({ '400 INVALID_INPUT': 1, '429 RATE_LIMITED': 2 });

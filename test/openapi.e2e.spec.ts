@@ -92,7 +92,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/admin/projects/{projectId}/audit-log': { successes: ['200'], errors: PROJECT },
   'post /v1/admin/projects/{projectId}/referrals': {
     successes: ['201'],
-    errors: [...PROJECT, 'INVALID_REWARD', 'CODE_EXISTS', 'RETRY_EXHAUSTED'],
+    errors: [...PROJECT, 'INVALID_REWARD', 'CODE_EXISTS', 'USER_ERASED', 'RETRY_EXHAUSTED'],
   },
   'get /v1/admin/projects/{projectId}/referrals': { successes: ['200'], errors: PROJECT },
   'get /v1/admin/projects/{projectId}/referrals/{codeId}/stats': { successes: ['200'], errors: PROJECT },

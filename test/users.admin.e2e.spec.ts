@@ -67,6 +67,7 @@ describe('the list of users', () => {
     expect(await found(`${code.slice(0, 4)}-${code.slice(4)}`.toLowerCase())).toEqual([grace.id]);
     expect(await found(grace.anonymous_id)).toEqual([grace.id]);
     expect(await found('nobody')).toEqual([]);
+    expect(await found('')).toHaveLength(3);
   });
 });
 
@@ -133,7 +134,6 @@ describe('a disabled user', () => {
     await world.claim(other, code).expect(201);
     expect((await auditLog(ada.id)).map((line: any) => [line.action, line.before, line.after])).toEqual([
       ['user.enable', body.data, { disabled_at: null }].map(withoutId),
-      ['user.disable', body.data, body.data].map(withoutId),
       ['user.disable', { disabled_at: null }, body.data].map(withoutId),
     ]);
   });
@@ -316,9 +316,7 @@ async function mentions(pattern: RegExp): Promise<string[]> {
       `SELECT row_to_json(t)::text AS row FROM ${name} t WHERE project_id = $1`,
       [tenant.id],
     );
-    // what tests set up by hand is noted in the audit log, where a server key's request would have been
-    const isAbout = ({ row }: { row: string }) => pattern.test(row) && !row.includes('"actor_name":"test"');
-    if (rows.some(isAbout)) found.push(name);
+    if (rows.some(({ row }: { row: string }) => pattern.test(row))) found.push(name);
   }
   return found;
 }

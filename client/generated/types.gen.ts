@@ -1124,6 +1124,24 @@ export type UserExportDto = {
     transactions: Array<{
         [key: string]: unknown;
     }>;
+    /**
+     * What developers granted, and why.
+     */
+    grants_by_hand: Array<{
+        [key: string]: unknown;
+    }>;
+    /**
+     * With which the app marked its claims.
+     */
+    idempotency_keys: Array<{
+        [key: string]: unknown;
+    }>;
+    /**
+     * What developers did to the user, without who did it.
+     */
+    administration: Array<{
+        [key: string]: unknown;
+    }>;
     rewards: Array<{
         [key: string]: unknown;
     }>;
@@ -4350,7 +4368,7 @@ export type CreateCodeErrors = {
      */
     404: ErrorDto;
     /**
-     * `CODE_EXISTS`: Another code of this project has the same spelling. Choose another one.
+     * `CODE_EXISTS`: Another code of this project has the same spelling. Choose another one.<br>`USER_ERASED`: This user is erased, which cannot be undone.
      */
     409: ErrorDto;
     /**

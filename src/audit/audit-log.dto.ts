@@ -1,5 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsOptional } from 'class-validator';
+import { EmptyIsNone } from '../common/optional.decorator';
 import { PageQuery } from '../common/page';
 import { Text } from '../common/text.decorator';
 
@@ -63,10 +64,12 @@ export class AuditQuery extends PageQuery {
   })
   @Text({ min: 1, max: 100 })
   @IsOptional()
+  @EmptyIsNone()
   action?: string;
 
   @ApiPropertyOptional({ type: String, maxLength: 100, description: 'Only what was done to this.' })
   @Text({ min: 1, max: 100 })
   @IsOptional()
+  @EmptyIsNone()
   target_id?: string;
 }

@@ -52,7 +52,8 @@ export class AuditLogService {
   constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
 
   /**
-   * Makes an admin write: what `work` does and the line that tells of it are one transaction.
+   * Makes an admin write: what `work` does and the line that tells of it are one transaction. A request that changed
+   * nothing, as one that is sent again, leaves no line.
    *
    * @param action `thing.verb`, as in `currency.update`
    */
@@ -64,7 +65,7 @@ export class AuditLogService {
   ): Promise<T> {
     return inTransaction(this.dataSource, async (queryRunner) => {
       const { result, ...line } = await work(queryRunner);
-      await this.record(queryRunner, by, scope, { action, ...line });
+      if (!isUnchanged(line)) await this.record(queryRunner, by, scope, { action, ...line });
       return result;
     });
   }
@@ -98,6 +99,11 @@ export class AuditLogService {
     );
     return new Page(rows, total, window);
   }
+}
+
+/** Done before, and done again. */
+function isUnchanged({ before, after }: Pick<AuditEntry, 'before' | 'after'>): boolean {
+  return before !== undefined && JSON.stringify(before) === JSON.stringify(after);
 }
 
 function tableOf(scope: Scope) {

@@ -36,16 +36,24 @@ export class DeveloperSessionsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
-  /** Opens a session, within the caller's transaction if there is one. */
+  /**
+   * Opens a session for a developer whose password was found right, within the caller's transaction if there is one.
+   *
+   * @param passwordHash of the password that was checked; a reset meanwhile is waited for, and then refuses
+   * @throws ApiError INVALID_CREDENTIALS
+   */
   async open(
     developerId: string,
+    passwordHash: string,
     executor: DataSource | QueryRunner = this.dataSource,
   ): Promise<DeveloperTokens> {
-    const [{ id }] = (await executor.query(
-      `INSERT INTO developer_sessions (developer_id) VALUES ($1) RETURNING id`,
-      [developerId],
-    )) as [{ id: string }];
-    return this.sign({ developerId, sessionId: id, generation: 0 });
+    const [session] = (await executor.query(
+      `INSERT INTO developer_sessions (developer_id)
+       SELECT id FROM developers WHERE id = $1 AND password_hash = $2 FOR SHARE RETURNING id`,
+      [developerId, passwordHash],
+    )) as { id: string }[];
+    if (session === undefined) throw new ApiError('INVALID_CREDENTIALS');
+    return this.sign({ developerId, sessionId: session.id, generation: 0 });
   }
 
   /** The developer behind an access token; undefined when it is forged, expired or revoked. */

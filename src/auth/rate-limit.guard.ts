@@ -24,9 +24,8 @@ export class RateLimitGuard implements CanActivate {
         ({ requests, perS }) => new RateLimiterMemory({ points: requests, duration: perS }),
       );
     this.limiters = {
-      signup: limitersOf('signup'),
-      login: limitersOf('login'),
-      refresh: limitersOf('refresh'),
+      ...{ signup: limitersOf('signup'), login: limitersOf('login') },
+      ...{ refresh: limitersOf('refresh'), logout: limitersOf('logout') },
     };
   }
 

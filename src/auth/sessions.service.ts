@@ -16,6 +16,7 @@ export interface Caller {
 
 export interface SessionTokens {
   userId: string;
+  sessionId: string;
   sessionToken: string;
   refreshToken: string;
   /** When the session token stops working; the refresh token lasts longer. */
@@ -176,7 +177,10 @@ export class SessionsService {
 
   private async revokeIn(queryRunner: QueryRunner, projectId: string, sessionId: string): Promise<void> {
     await queryRunner.query(
-      `UPDATE sessions SET revoked_at = clock_timestamp() WHERE project_id = $1 AND id = $2 AND revoked_at IS NULL`,
+      // one that only the disabling of its user ended must not come back with the user
+      `UPDATE sessions s SET revoked_at = clock_timestamp() FROM app_users u
+        WHERE s.project_id = $1 AND s.id = $2 AND u.project_id = $1 AND u.id = s.user_id
+          AND (s.revoked_at IS NULL OR s.revoked_at = u.disabled_at)`,
       [projectId, sessionId],
     );
   }
@@ -191,6 +195,6 @@ export class SessionsService {
       this.config.sessionSecret,
       this.config.sessionTtlS,
     );
-    return { userId: user.userId, sessionToken: token, refreshToken, expiresAt };
+    return { userId: user.userId, sessionId, sessionToken: token, refreshToken, expiresAt };
   }
 }

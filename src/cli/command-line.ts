@@ -49,7 +49,7 @@ export function wholeNumber(text: string): number {
 export function uuid(text: string): string {
   if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(text))
     throw new InvalidArgumentError('Give a UUID.');
-  return text;
+  return text.toLowerCase();
 }
 
 export function json(text: string): unknown {

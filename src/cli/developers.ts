@@ -17,12 +17,12 @@ developer
   );
 developer
   .command('reset-password')
-  .description('gives a developer a new password, shown once, and ends all sessions')
+  .description('gives a developer a new password and token, shown once, and ends all sessions')
   .requiredOption('--email <email>')
   .action((options: { email: string }) =>
     print(async (app) => {
       const developers = app.get(DevelopersService);
       const { id, email } = await developers.findByEmail(options.email);
-      return { id, email, password: await developers.resetPassword(operator(), id) };
+      return { id, email, ...(await developers.resetPassword(operator(), id)) };
     }),
   );

@@ -1,4 +1,5 @@
 import { IntegrityService } from '../integrity/integrity.service';
+import { ProjectsService } from '../projects/projects.service';
 import { print, program, uuid } from './command-line';
 
 program
@@ -7,6 +8,8 @@ program
   .option('--project <id>', 'the id of one project (default: all)', uuid)
   .action((options: { project?: string }) =>
     print(async (app) => {
+      // a misspelt id must not look like a project in order
+      if (options.project !== undefined) await app.get(ProjectsService).get(options.project);
       const { ok, invariants } = await app.get(IntegrityService).check(options.project ?? null);
       if (!ok) process.exitCode = 1;
       return invariants.map(({ number, name, ok, brokenRows, rows }) => ({

@@ -52,9 +52,13 @@ inProject(grants.command('cancel').description('ends a reward that is not paid')
   );
 
 inProject(program.command('reconcile'))
-  .description('adds up promises, ledger and balances of a project, and tells whether they agree')
+  .description('adds up promises, ledger and balances of a project; exits with 1 when they do not agree')
   .action((options: InProject) =>
-    printFor(options, (app) => app.get(ReconciliationService).totals(options.project)),
+    printFor(options, async (app) => {
+      const totals = await app.get(ReconciliationService).totals(options.project);
+      if (!totals.agrees) process.exitCode = 1;
+      return totals;
+    }),
   );
 
 /** As many calls as it takes: a replayed one has another status, so that each finds others. */

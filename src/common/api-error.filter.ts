@@ -2,7 +2,7 @@ import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Logger } from '@n
 import { HttpAdapterHost } from '@nestjs/core';
 import { ApiError, errorBody } from './api-error';
 import { type ErrorCode } from './error-catalogue';
-import { isDatabaseUnavailable, isLockTimeout, isRetryable } from './database-error';
+import { isDatabaseUnavailable, isLockTimeout, isRetryable, isStatementTimeout } from './database-error';
 import { type RequestWithId } from './request';
 
 /** What the router, the body parser and Nest itself report by status alone. */
@@ -45,13 +45,17 @@ export class ApiErrorFilter implements ExceptionFilter {
 
 function toApiError(exception: unknown): ApiError {
   if (exception instanceof ApiError) return exception;
-  // also when somebody else kept a row locked for too long, or won too often
-  if (isDatabaseUnavailable(exception) || isLockTimeout(exception) || isRetryable(exception)) {
+  if (isWorthARetry(exception)) {
     return new ApiError('SERVICE_UNAVAILABLE', { cause: exception, retryAfterS: 1 });
   }
   const status = httpStatus(exception);
   const code = CODE_BY_STATUS[status] ?? (status >= 400 && status < 500 ? 'INVALID_INPUT' : 'INTERNAL_ERROR');
   return new ApiError(code, { ...(code === 'INVALID_INPUT' && { details: UNREADABLE }), cause: exception });
+}
+
+/** The database is away, or so busy that a lock, a statement or a turn took too long. */
+function isWorthARetry(exception: unknown): boolean {
+  return [isDatabaseUnavailable, isLockTimeout, isStatementTimeout, isRetryable].some((is) => is(exception));
 }
 
 function httpStatus(exception: unknown): number {

@@ -11,6 +11,11 @@ export function violatedRule(error: unknown): string | undefined {
   return sqlState(error)?.startsWith('23') ? (error as { constraint?: string }).constraint : undefined;
 }
 
+/** What was to be stored is of a user who was erased meanwhile: the name of a trigger, or of the check on the row itself. */
+export function isOfErasedUser(error: unknown): boolean {
+  return ['app_users_erased_for_good', 'app_users_erased_is_empty'].includes(violatedRule(error) ?? '');
+}
+
 /** As `violatedRule`, for a unique constraint only: somebody else was first. */
 export function violatedUnique(error: unknown): string | undefined {
   return sqlState(error) === '23505' ? violatedRule(error) : undefined;

@@ -4,7 +4,9 @@ import { randomUUID } from 'node:crypto';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { AuditLogService } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
+import { digestOf } from '../auth/api-key';
 import { ApiError } from '../common/api-error';
+import { isOfErasedUser } from '../common/database-error';
 import { CommitUnknownError, inTransaction } from '../common/transaction';
 import { UsersService } from '../users/users.service';
 import { TRANSACTION, type TransactionRow, type TransactionWithReason } from './balances.service';
@@ -62,7 +64,7 @@ export class AdminGrantsService {
     } catch (error) {
       // the link died during COMMIT: under the same id it is found, or done
       if (error instanceof CommitUnknownError) return this.grantOnce(request);
-      throw error;
+      throw isOfErasedUser(error) ? new ApiError('USER_ERASED', { cause: error }) : error;
     }
   }
 
@@ -70,7 +72,7 @@ export class AdminGrantsService {
     return inTransaction(this.dataSource, async (queryRunner) => {
       const earlier = await findGrant(queryRunner, request);
       if (earlier) return replay(queryRunner, request, earlier);
-      await this.assertKnown(queryRunner, request);
+      await this.users.get(request.projectId, request.userId, queryRunner.manager);
       // a twin with the same key, or our own earlier try, is waited for here
       if (!(await insertGrant(queryRunner, request))) {
         const twin = await findGrant(queryRunner, request);
@@ -97,12 +99,6 @@ export class AdminGrantsService {
     );
     return { transaction: after, replayed: false };
   }
-
-  /** @throws ApiError NOT_FOUND, USER_ERASED */
-  private async assertKnown(queryRunner: QueryRunner, { projectId, userId }: GrantRequest): Promise<void> {
-    const { erasedAt } = await this.users.get(projectId, userId, queryRunner.manager);
-    if (erasedAt !== null) throw new ApiError('USER_ERASED');
-  }
 }
 
 function unknownCurrency({ currencyCode }: GrantRequest): ApiError {
@@ -116,21 +112,26 @@ async function findGrant(
   const [row] = (await queryRunner.query(
     `SELECT g.id, g.user_id, c.code AS currency_code, g.amount, g.reason
        FROM admin_grants g JOIN currencies c ON c.project_id = g.project_id AND c.id = g.currency_id
-      WHERE g.project_id = $1 AND (g.id = $2 OR g.idempotency_key = $3)`,
-    [projectId, id, idempotencyKey ?? null],
+      WHERE g.project_id = $1 AND (g.id = $2 OR g.idempotency_digest = $3)`,
+    [projectId, id, digest(idempotencyKey)],
   )) as GrantRow[];
   return row;
+}
+
+/** Only a digest is kept: an app may have made the key of something personal, and grants are never changed. */
+function digest(idempotencyKey: string | undefined): Buffer | null {
+  return idempotencyKey === undefined ? null : digestOf(idempotencyKey);
 }
 
 /** @returns false when there is such a grant already, or no such currency */
 async function insertGrant(queryRunner: QueryRunner, request: GrantRequest): Promise<boolean> {
   const { projectId, id, idempotencyKey, userId, currencyCode, amount, reason } = request;
   const rows = (await queryRunner.query(
-    `INSERT INTO admin_grants (project_id, id, idempotency_key, user_id, currency_id, amount, reason)
+    `INSERT INTO admin_grants (project_id, id, idempotency_digest, user_id, currency_id, amount, reason)
      SELECT $1, $2, $3, $4, c.id, $6, $7 FROM currencies c
       WHERE c.project_id = $1 AND c.code = $5 AND c.deleted_at IS NULL
      ON CONFLICT DO NOTHING RETURNING id`,
-    [projectId, id, idempotencyKey ?? null, userId, currencyCode, amount, reason ?? null],
+    [projectId, id, digest(idempotencyKey), userId, currencyCode, amount, reason ?? null],
   )) as object[];
   return rows.length === 1;
 }

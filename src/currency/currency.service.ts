@@ -85,8 +85,8 @@ export class CurrencyService {
       const before = await lockCurrency(manager, projectId, id);
       const given = definedOnly(changes);
       const { initialBalance, maxBalance } = { ...before, ...given };
-      if (initialBalance > maxBalance) throw initialTooHigh();
       if (maxBalance < before.maxBalance) await assertCovered(manager, before, maxBalance);
+      if (initialBalance > maxBalance) throw initialTooHigh();
       await manager.update(Currency, { projectId, id }, { ...given, updatedAt: () => 'clock_timestamp()' });
       const after = await manager.findOneByOrFail(Currency, { projectId, id });
       return { result: after, targetId: id, before, after };
@@ -183,11 +183,17 @@ async function assertCovered(
        FROM balances WHERE project_id = $1 AND currency_id = $2 AND balance > $3`,
     [projectId, id, maxBalance],
   );
-  if (above.users_above > 0) throw new ApiError('MAX_BALANCE_TOO_LOW', { details: above });
+  const { users_above: users, highest_balance: highest } = above;
+  if (users === 0) return;
+  const message = `${users} ${users === 1 ? 'user stands' : 'users stand'} above this maximum. Choose at least ${highest}.`;
+  throw new ApiError('MAX_BALANCE_TOO_LOW', { message, details: above });
 }
 
 function initialTooHigh(): ApiError {
-  return ApiError.invalidInput({ field: 'initial_balance', message: 'must not be above max_balance' });
+  return ApiError.invalidInput({
+    field: 'initial_balance',
+    message: 'must not be above max_balance; change both',
+  });
 }
 
 /** A currency as developers see it. */

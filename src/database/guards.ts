@@ -3,6 +3,10 @@ import { StartupError } from '../common/startup-error';
 
 /** The triggers, constraints and unique indexes that the promises of `docs/architecture.md` rest on. */
 const TRIGGERS = [
+  'admin_grants_of_nobody_erased',
+  'claim_idempotency_keys_of_nobody_erased',
+  'referral_codes_of_nobody_erased',
+  'user_identities_of_nobody_erased',
   'admin_grants_append_only',
   'audit_log_append_only',
   'developer_audit_log_append_only',
@@ -13,7 +17,7 @@ const TRIGGERS = [
 ];
 const UNIQUE_INDEXES = ['personal_access_tokens_one_active', 'refresh_tokens_one_live'];
 const CONSTRAINTS = [
-  'admin_grants_idempotency_key_unique',
+  'admin_grants_idempotency_unique',
   'admin_grants_pkey',
   'app_users_erased_is_empty',
   'balances_balance_range',

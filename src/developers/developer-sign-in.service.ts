@@ -38,8 +38,8 @@ export class DeveloperSignInService {
     const { more, ...account } = await this.developers.signUp(
       values,
       origin,
-      async (queryRunner, by, { id }) => ({
-        tokens: await this.sessions.open(id, queryRunner),
+      async (queryRunner, by, { id }, passwordHash) => ({
+        tokens: await this.sessions.open(id, passwordHash, queryRunner),
         first: await this.projects.createIn(
           queryRunner,
           by,
@@ -53,8 +53,8 @@ export class DeveloperSignInService {
 
   /** @throws ApiError INVALID_CREDENTIALS, in the same time for an unknown e-mail and a wrong password */
   async logIn(email: string, password: string): Promise<SignedInDeveloper> {
-    const developer = await this.developers.authenticate(email, password);
-    return { developer, tokens: await this.sessions.open(developer.id) };
+    const { developer, passwordHash } = await this.developers.authenticate(email, password);
+    return { developer, tokens: await this.sessions.open(developer.id, passwordHash) };
   }
 
   /** @throws ApiError INVALID_TOKEN */

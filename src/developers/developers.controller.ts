@@ -3,6 +3,7 @@ import { ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { Actor, Developer } from '../auth/actor';
 import { ClientAddress, CurrentActor, CurrentDeveloper, RequestId } from '../auth/authenticated-request';
 import { DeveloperSessionsService } from '../auth/developer-sessions.service';
+import { GuessLimiter } from '../auth/guess-limiter.service';
 import { DeveloperRoute, LimitedRoute } from '../auth/route.decorators';
 import { ApiData } from '../common/api-docs';
 import { DeveloperSignInService } from './developer-sign-in.service';
@@ -28,6 +29,7 @@ export class DevelopersController {
     private readonly signIn: DeveloperSignInService,
     private readonly developers: DevelopersService,
     private readonly sessions: DeveloperSessionsService,
+    private readonly guesses: GuessLimiter,
   ) {}
 
   @Post('signup')
@@ -52,8 +54,14 @@ export class DevelopersController {
   @LimitedRoute('login', 'INVALID_CREDENTIALS')
   @ApiOperation({ summary: 'Log in as a developer' })
   @ApiData(DeveloperSessionDto, { status: 200, description: 'The session.' })
-  async logInDeveloper(@Body() { email, password }: DeveloperLoginDto): Promise<DeveloperSessionDto> {
-    return toDeveloperSessionDto(await this.signIn.logIn(email, password));
+  async logInDeveloper(
+    @ClientAddress() address: string,
+    @Body() { email, password }: DeveloperLoginDto,
+  ): Promise<DeveloperSessionDto> {
+    // from many addresses at one account, too
+    const subject = `developer/${email.trim().toLowerCase()}`;
+    const guess = { wrong: 'INVALID_CREDENTIALS', subject, address } as const;
+    return toDeveloperSessionDto(await this.guesses.limit(guess, () => this.signIn.logIn(email, password)));
   }
 
   @Post('refresh')
@@ -71,7 +79,7 @@ export class DevelopersController {
 
   @Post('logout')
   @HttpCode(200)
-  @LimitedRoute('refresh')
+  @LimitedRoute('logout')
   @ApiOperation({ summary: 'End a session', description: 'Also when it is over already.' })
   @ApiData(DeveloperLoggedOutDto, { status: 200, description: 'The session is over.' })
   async logOutDeveloper(@Body() { refresh_token }: DeveloperRefreshDto): Promise<DeveloperLoggedOutDto> {

@@ -65,7 +65,7 @@ export class DevelopersService {
   async signUp<T>(
     values: NewDeveloper,
     origin: Origin,
-    also: (queryRunner: QueryRunner, by: Actor, developer: DeveloperRow) => Promise<T>,
+    also: (queryRunner: QueryRunner, by: Actor, developer: DeveloperRow, passwordHash: string) => Promise<T>,
   ): Promise<CreatedDeveloper & { more: T }> {
     const { signup } = this.config;
     if (signup === 'closed') throw new ApiError('SIGNUP_CLOSED');
@@ -75,7 +75,7 @@ export class DevelopersService {
       const developer = await insert(queryRunner, values, passwordHash);
       const by = developerActor(developer, origin);
       const pat = await this.complete(queryRunner, developer, by);
-      return { developer, pat, more: await also(queryRunner, by, developer) };
+      return { developer, pat, more: await also(queryRunner, by, developer, passwordHash) };
     });
   }
 
@@ -93,14 +93,17 @@ export class DevelopersService {
   }
 
   /** @throws ApiError INVALID_CREDENTIALS, in the same time for an unknown e-mail and a wrong password */
-  async authenticate(email: string, password: string): Promise<DeveloperRow> {
+  async authenticate(
+    email: string,
+    password: string,
+  ): Promise<{ developer: DeveloperRow; passwordHash: string }> {
     const [found] = await this.dataSource.query<(DeveloperRow & { passwordHash: string })[]>(
       `SELECT ${COLUMNS}, password_hash AS "passwordHash" FROM developers WHERE email = $1`,
       [email.trim().toLowerCase()],
     );
     const isRight = await verifyPassword(password, found?.passwordHash);
     if (!found || !isRight) throw new ApiError('INVALID_CREDENTIALS');
-    return found;
+    return { developer: found, passwordHash: found.passwordHash };
   }
 
   /** A developer with the personal access token in force. @throws ApiError NOT_FOUND */
@@ -131,22 +134,20 @@ export class DevelopersService {
   /** Replaces the personal access token: the old one stops working at once. @returns the new one, shown once */
   rotatePat(by: Actor, developerId: string): Promise<string> {
     return this.auditLog.write(by, { developerId }, 'pat.rotate', async (queryRunner) => {
-      // two rotations at once take turns: the later one revokes what the earlier one made
-      await queryRunner.query(`SELECT FROM developers WHERE id = $1 FOR UPDATE`, [developerId]);
-      await queryRunner.query(
-        `UPDATE personal_access_tokens SET revoked_at = clock_timestamp() WHERE developer_id = $1 AND revoked_at IS NULL`,
-        [developerId],
-      );
-      const { token, pat } = await issuePat(queryRunner, developerId);
+      const { token, pat } = await replacePat(queryRunner, developerId);
       return { result: token, targetId: pat.id, after: pat };
     });
   }
 
-  /** Gives a developer who forgot the password a new, random one, and ends all sessions. @returns the password */
-  async resetPassword(by: Actor, developerId: string): Promise<string> {
+  /**
+   * Lets a developer who lost control of the account begin anew: a random password and another personal access token,
+   * shown once. Whoever had got in is out.
+   */
+  async resetPassword(by: Actor, developerId: string): Promise<{ password: string; pat: string }> {
     const password = randomText(BASE62, 20);
     const passwordHash = await hashPassword(password);
     return this.auditLog.write(by, { developerId }, 'developer.reset_password', async (queryRunner) => {
+      const { token, pat } = await replacePat(queryRunner, developerId);
       await queryRunner.query(
         `UPDATE developers SET password_hash = $2, updated_at = clock_timestamp() WHERE id = $1`,
         [developerId, passwordHash],
@@ -155,7 +156,7 @@ export class DevelopersService {
         `UPDATE developer_sessions SET revoked_at = clock_timestamp() WHERE developer_id = $1 AND revoked_at IS NULL`,
         [developerId],
       );
-      return { result: password, targetId: developerId };
+      return { result: { password, pat: token }, targetId: developerId, after: { pat } };
     });
   }
 
@@ -212,4 +213,17 @@ async function issuePat(
     [developerId, shownPrefix(token), digestOf(token)],
   )) as [PatRow];
   return { token, pat };
+}
+
+async function replacePat(
+  queryRunner: QueryRunner,
+  developerId: string,
+): Promise<{ token: string; pat: PatRow }> {
+  // two at once take turns: the later one revokes what the earlier one made
+  await queryRunner.query(`SELECT FROM developers WHERE id = $1 FOR UPDATE`, [developerId]);
+  await queryRunner.query(
+    `UPDATE personal_access_tokens SET revoked_at = clock_timestamp() WHERE developer_id = $1 AND revoked_at IS NULL`,
+    [developerId],
+  );
+  return issuePat(queryRunner, developerId);
 }

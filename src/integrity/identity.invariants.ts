@@ -12,6 +12,7 @@ export const DIGESTS = [
   { table: 'api_keys', column: 'digest', id: 'id' },
   { table: 'refresh_tokens', column: 'digest', id: 'id' },
   { table: 'claim_idempotency_keys', column: 'request_digest', id: 'claim_id' },
+  { table: 'admin_grants', column: 'idempotency_digest', id: 'id' },
 ];
 
 /** Of developers, who belong to no project: looked at when all projects are. */

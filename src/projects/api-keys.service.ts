@@ -81,13 +81,15 @@ export class ApiKeysService {
     });
   }
 
-  /** Stops a key and makes one like it, together. @throws ApiError NOT_FOUND */
+  /** Stops an active key and makes one like it, together. @throws ApiError NOT_FOUND */
   rotate(by: Actor, projectId: string, id: string): Promise<NewApiKey> {
     return this.auditLog.write(by, { projectId }, 'api_key.rotate', async (queryRunner) => {
       const { before } = await deactivate(queryRunner, projectId, id);
+      // twice would make two
+      if (!before.is_active) throw new ApiError('NOT_FOUND', { message: `The key ${id} is deactivated.` });
       const options = { keyType: before.key_type, environment: before.environment };
       const made = await this.insert(queryRunner, projectId, options);
-      return { result: made, targetId: id, before, after: made.shown };
+      return { result: made, targetId: made.shown.id, before, after: made.shown };
     });
   }
 }

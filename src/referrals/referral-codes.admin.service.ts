@@ -13,7 +13,7 @@ import { RewardsService } from '../rewards/rewards.service';
 import { canonicalCode, generateCode } from './code';
 import { ReferralClaim } from './referral-claim.entity';
 import { ReferralCode } from './referral-code.entity';
-import { toReferralCodeJson } from './referral-codes.service';
+import { toCodeState } from './referral-codes.service';
 
 export interface CodeFilter {
   /** Part of a code, however it is typed. */
@@ -116,6 +116,14 @@ export class ReferralCodesAdminService {
     }));
   }
 
+  /** A code is locked before its owner, as claims do it. */
+  async lockOf(queryRunner: QueryRunner, { projectId, userId }: Caller): Promise<void> {
+    await queryRunner.query(`SELECT FROM referral_codes WHERE project_id = $1 AND user_id = $2 FOR UPDATE`, [
+      projectId,
+      userId,
+    ]);
+  }
+
   /**
    * Stops the code of a user who is erased, in the caller's transaction, and forgets its spelling, which may be a name.
    * The keys of the user's requests, which the app made up, go with it.
@@ -146,7 +154,7 @@ export class ReferralCodesAdminService {
       const after = await manager.findOneByOrFail(ReferralCode, { projectId, id });
       return {
         ...{ result: after, targetId: id },
-        ...{ before: toReferralCodeJson(before), after: toReferralCodeJson(after) },
+        ...{ before: toCodeState(before), after: toCodeState(after) },
       };
     });
   }

@@ -5,7 +5,12 @@ import { AuditLogService } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
-import { isDatabaseUnavailable, violatedRule, violatedUnique } from '../common/database-error';
+import {
+  isDatabaseUnavailable,
+  isOfErasedUser,
+  violatedRule,
+  violatedUnique,
+} from '../common/database-error';
 import { ProjectsService } from '../projects/projects.service';
 import type { RewardJson } from '../rewards/reward';
 import { RewardsService } from '../rewards/rewards.service';
@@ -49,6 +54,7 @@ export class ReferralCodesService {
       // somebody else's first read of the same user may have won
       const winner = violatedUnique(error) && (await this.findOwn(caller));
       if (winner) return { code: winner, created: false };
+      if (isOfErasedUser(error)) throw new ApiError('INVALID_TOKEN', { cause: error });
       if (error instanceof ApiError || isDatabaseUnavailable(error)) throw error;
       throw new ApiError('CREATE_FAILED', { cause: error });
     }
@@ -57,7 +63,7 @@ export class ReferralCodesService {
   /**
    * Creates a template, a promo code or a user's own code for a developer.
    *
-   * @throws ApiError INVALID_INPUT, INVALID_REWARD, CODE_EXISTS, RETRY_EXHAUSTED
+   * @throws ApiError INVALID_INPUT, INVALID_REWARD, CODE_EXISTS, USER_ERASED, RETRY_EXHAUSTED
    */
   async create(
     by: Actor,
@@ -77,13 +83,13 @@ export class ReferralCodesService {
           projectId,
           id: (identifiers[0] as ReferralCode).id,
         });
-        return { result: made, targetId: made.id, after: toReferralCodeJson(made) };
+        return { result: made, targetId: made.id, after: toCodeState(made) };
       });
     try {
       return await (code === undefined ? this.withFreeCode(projectId, insert) : insert(code));
     } catch (error) {
       const taken = violatedUnique(error);
-      if (taken === undefined) throw noSuchUser(error) ?? error;
+      if (taken === undefined) throw refusedOwner(error) ?? error;
       const message = taken === 'referral_codes_one_per_user' ? 'This user already has a code.' : undefined;
       throw new ApiError('CODE_EXISTS', { message, cause: error });
     }
@@ -124,7 +130,8 @@ export class ReferralCodesService {
   }
 }
 
-function noSuchUser(error: unknown): ApiError | undefined {
+function refusedOwner(error: unknown): ApiError | undefined {
+  if (isOfErasedUser(error)) return new ApiError('USER_ERASED', { cause: error });
   if (violatedRule(error) !== 'referral_codes_user_fkey') return undefined;
   return ApiError.invalidInput({ field: 'app_user_id', message: 'is no user of this project' });
 }
@@ -143,4 +150,10 @@ export function toReferralCodeJson(code: ReferralCode) {
     created_at: code.createdAt,
     updated_at: code.updatedAt,
   };
+}
+
+/** A code as the audit log may keep it: the spelling of a user's own code may be a name. */
+export function toCodeState(code: ReferralCode) {
+  const { code: spelling, ...state } = toReferralCodeJson(code);
+  return code.userId === null ? { code: spelling, ...state } : state;
 }

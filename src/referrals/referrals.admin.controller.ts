@@ -27,7 +27,7 @@ export class ReferralsAdminController {
   ) {}
 
   @Post()
-  @ProjectRoute('INVALID_REWARD', 'CODE_EXISTS', 'RETRY_EXHAUSTED')
+  @ProjectRoute('INVALID_REWARD', 'CODE_EXISTS', 'USER_ERASED', 'RETRY_EXHAUSTED')
   @ApiOperation({
     summary: 'Create a code',
     description:

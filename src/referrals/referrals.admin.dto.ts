@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { Allow, IsBoolean, IsIn, IsInt, IsOptional, IsUUID, Max, Min } from 'class-validator';
-import { OptionalNotNull } from '../common/optional.decorator';
+import { EmptyIsNone, OptionalNotNull } from '../common/optional.decorator';
 import { PageQuery, WholeNumber } from '../common/page';
 import { Text } from '../common/text.decorator';
 import type { RewardJson } from '../rewards/reward';
@@ -80,6 +80,7 @@ export class CodesQuery extends PageQuery {
   @ApiPropertyOptional({ type: String, maxLength: 64, example: 'ada', description: 'Part of a code.' })
   @Text({ min: 1, max: 64 })
   @IsOptional()
+  @EmptyIsNone()
   search?: string;
 
   @ApiPropertyOptional({
@@ -89,6 +90,7 @@ export class CodesQuery extends PageQuery {
   })
   @IsIn(['user', 'template'])
   @IsOptional()
+  @EmptyIsNone()
   kind?: 'user' | 'template';
 }
 

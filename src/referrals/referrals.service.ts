@@ -34,12 +34,14 @@ interface ClaimRequest {
 }
 
 /** Refusals that only a constraint saw: the lock makes them impossible, the mapping keeps the answer honest. */
-const REFUSAL_BY_CONSTRAINT: Record<string, ClaimRefusal | 'IDEMPOTENCY_MISMATCH'> = {
+const REFUSAL_BY_CONSTRAINT: Record<string, ClaimRefusal | 'IDEMPOTENCY_MISMATCH' | 'INVALID_TOKEN'> = {
   referral_claims_once_per_user: 'ALREADY_CLAIMED',
   referral_claims_not_oneself: 'SELF_REFERRAL',
   referral_codes_uses_range: 'MAX_USES_REACHED',
   // two different codes at once under one key: each waits for its own lock, and the key decides
   claim_idempotency_keys_pkey: 'IDEMPOTENCY_MISMATCH',
+  // erased since the guard let the request in
+  app_users_erased_for_good: 'INVALID_TOKEN',
 };
 
 /**

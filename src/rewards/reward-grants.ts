@@ -236,6 +236,7 @@ export async function postpone(dataSource: DataSource, grants: RewardGrant[], un
   );
 }
 
+/** What a user is told; a cancelled reward is promised no more. */
 export function outcomes(
   executor: Executor,
   projectId: string,
@@ -245,7 +246,8 @@ export function outcomes(
   return executor.query(
     `SELECT currency_code, amount, coalesce(granted, 0) AS granted,
             CASE status WHEN 'granted' THEN 'granted' ELSE 'pending' END AS status
-       FROM reward_grants WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 ORDER BY currency_code`,
+       FROM reward_grants
+      WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 AND status <> 'cancelled' ORDER BY currency_code`,
     [projectId, claimId, userId],
   ) as Promise<RewardOutcome[]>;
 }

@@ -8,7 +8,7 @@ import {
 import { ArrayMaxSize, ArrayMinSize, IsIn, IsUUID } from 'class-validator';
 import type { AuditEntryDto } from '../audit/audit-log.dto';
 import { ApiError } from '../common/api-error';
-import { OptionalNotNull } from '../common/optional.decorator';
+import { EmptyIsNone, OptionalNotNull } from '../common/optional.decorator';
 import { PageQuery } from '../common/page';
 import { Text, Visible } from '../common/text.decorator';
 import { Time } from '../common/time.decorator';
@@ -28,31 +28,37 @@ export class GrantFilterQuery {
   @ApiPropertyOptional({ type: String, enum: GRANT_STATUSES })
   @IsIn(GRANT_STATUSES)
   @OptionalNotNull()
+  @EmptyIsNone()
   status?: GrantStatus;
 
   @ApiPropertyOptional(from)
   @Time()
   @OptionalNotNull()
+  @EmptyIsNone()
   from?: string;
 
   @ApiPropertyOptional(to)
   @Time()
   @OptionalNotNull()
+  @EmptyIsNone()
   to?: string;
 
   @ApiPropertyOptional(uuid)
   @IsUUID()
   @OptionalNotNull()
+  @EmptyIsNone()
   claim_id?: string;
 
   @ApiPropertyOptional({ ...uuid, description: 'Whose reward it is.' })
   @IsUUID()
   @OptionalNotNull()
+  @EmptyIsNone()
   app_user_id?: string;
 
   @ApiPropertyOptional({ type: String, maxLength: 32, example: 'gems' })
   @Text({ min: 1, max: 32 })
   @OptionalNotNull()
+  @EmptyIsNone()
   currency_code?: string;
 }
 

@@ -71,7 +71,10 @@ export class UserAdminController {
     @Param('userId', IdPipe) userId: string,
   ): Promise<DossierDto> {
     const user = { projectId, userId };
-    await this.users.erase(by, user, (queryRunner) => this.codes.forget(queryRunner, user));
+    await this.users.erase(by, user, {
+      lock: (queryRunner) => this.codes.lockOf(queryRunner, user),
+      forget: (queryRunner) => this.codes.forget(queryRunner, user),
+    });
     return toDossierDto(await this.dossiers.read(user));
   }
 }

@@ -99,6 +99,15 @@ export class UserExportDto implements UserExport {
   @ApiProperty(rows)
   transactions: object[];
 
+  @ApiProperty({ ...rows, description: 'What developers granted, and why.' })
+  grants_by_hand: object[];
+
+  @ApiProperty({ ...rows, description: 'With which the app marked its claims.' })
+  idempotency_keys: object[];
+
+  @ApiProperty({ ...rows, description: 'What developers did to the user, without who did it.' })
+  administration: object[];
+
   @ApiProperty(rows)
   rewards: object[];
 }

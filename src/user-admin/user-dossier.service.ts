@@ -55,7 +55,14 @@ const EXPORT = {
                         t.transaction_type, t.source, t.reference_id, t.created_at
                    FROM currency_transactions t JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
                   WHERE t.project_id = $1 AND t.user_id = $2 ORDER BY t.seq`,
-  rewards: `SELECT id, claim_id, side, currency_code, amount, granted, status, created_at, settled_at
+  grants_by_hand: `SELECT g.id, c.code AS currency_code, g.amount, g.reason, g.created_at
+                     FROM admin_grants g JOIN currencies c ON c.project_id = g.project_id AND c.id = g.currency_id
+                    WHERE g.project_id = $1 AND g.user_id = $2 ORDER BY g.created_at`,
+  idempotency_keys: `SELECT key, claim_id, created_at FROM claim_idempotency_keys
+                      WHERE project_id = $1 AND user_id = $2 ORDER BY created_at`,
+  administration: `SELECT action, before, after, created_at FROM audit_log
+                    WHERE project_id = $1 AND target_id = $2::uuid::text ORDER BY seq`,
+  rewards: `SELECT id, claim_id, side, currency_code, amount, granted, status, last_error, created_at, settled_at
               FROM reward_grants WHERE project_id = $1 AND user_id = $2 ORDER BY created_at, id`,
 } as const;
 

@@ -5,7 +5,7 @@ import { normalizeEmail } from '../auth/email';
 import { assertAcceptable, hashPassword, verifyPassword } from '../auth/passwords';
 import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
-import { violatedUnique } from '../common/database-error';
+import { isOfErasedUser, violatedUnique } from '../common/database-error';
 import { BASE62, randomText } from '../common/random-text';
 import { inTransaction } from '../common/transaction';
 import { AppUser } from './app-user.entity';
@@ -66,7 +66,11 @@ export class SignInService {
     });
     const isRight = await verifyPassword(password, user?.passwordHash);
     if (!user || !isRight || user.disabledAt !== null) throw new ApiError('INVALID_CREDENTIALS');
-    return this.open(user, false);
+    return this.open(user, false).catch((error: unknown) => {
+      // disabled since the password was checked: the same answer as before it
+      const isOut = error instanceof ApiError && error.code === 'INVALID_TOKEN';
+      throw isOut ? new ApiError('INVALID_CREDENTIALS', { cause: error }) : error;
+    });
   }
 
   /** @throws ApiError INVALID_TOKEN */
@@ -120,7 +124,7 @@ export class SignInService {
     return this.known(projectId, userId);
   }
 
-  /** A session for a user who is known already, for a developer. @throws ApiError NOT_FOUND */
+  /** A session for a user who is known already. @throws ApiError NOT_FOUND, INVALID_TOKEN if disabled */
   async known(projectId: string, userId: string): Promise<SignedIn> {
     return this.open(await this.users.get(projectId, userId), false);
   }
@@ -187,6 +191,7 @@ export class SignInService {
       await insertIdentity(this.dataSource.manager, { projectId, id: userId }, account);
       return true;
     } catch (error) {
+      if (isOfErasedUser(error)) throw new ApiError('INVALID_TOKEN', { cause: error });
       if (violatedUnique(error) === undefined) throw error;
       return (await this.ownerOf(projectId, account)) === userId;
     }

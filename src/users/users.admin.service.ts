@@ -5,6 +5,7 @@ import { AuditLogService, type Change } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import { SessionsService, type Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
+import { definedOnly } from '../common/defined-only';
 import { Page, type PageQuery } from '../common/page';
 import { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
@@ -29,6 +30,12 @@ const TOMBSTONE = {
   },
   ...{ displayName: 'Erased user', properties: {} },
 };
+
+/** What other features hold of a user who is erased. */
+export interface ErasedWith {
+  lock: (queryRunner: QueryRunner) => Promise<void>;
+  forget: (queryRunner: QueryRunner) => Promise<void>;
+}
 
 /** A user with the provider accounts that lead to it. */
 export interface AdminUser {
@@ -67,8 +74,9 @@ export class UsersAdminService {
       if (!found.created) await this.users.seen(projectId, id, manager);
       const user = await this.users.get(projectId, id, manager);
       const identities = await this.users.identities(projectId, id, manager);
-      const result = { user, identities, tokens, created: found.created };
-      return { result, targetId: id, after: { created: found.created } };
+      const changed = Object.keys(definedOnly(profile));
+      const after = { session_id: tokens.sessionId, created: found.created, profile_fields: changed };
+      return { result: { user, identities, tokens, created: found.created }, targetId: id, after };
     });
   }
 
@@ -84,9 +92,13 @@ export class UsersAdminService {
   openSessionOf(by: Actor, { projectId, userId }: Caller): Promise<string> {
     return this.auditLog.write(by, { projectId }, 'user.open_session', async (queryRunner) => {
       const user = await this.users.get(projectId, userId, queryRunner.manager);
-      const anonymous = isAnonymous(user, await this.users.identities(projectId, userId));
-      const { sessionToken } = await this.sessions.openIn(queryRunner, { projectId, userId, anonymous });
-      return { result: sessionToken, targetId: userId, after: { created: false } };
+      const anonymous = isAnonymous(
+        user,
+        await this.users.identities(projectId, userId, queryRunner.manager),
+      );
+      const tokens = await this.sessions.openIn(queryRunner, { projectId, userId, anonymous });
+      const after = { session_id: tokens.sessionId, created: false, profile_fields: [] };
+      return { result: tokens.sessionToken, targetId: userId, after };
     });
   }
 
@@ -120,13 +132,13 @@ export class UsersAdminService {
   /**
    * Forgets who a user is, for good: what is personal goes, what claims and the ledger refer to stays.
    *
-   * @param also what else there is of the user; it comes first, since a code is locked before its owner
+   * @param also what else there is of the user: what is locked before the user, and what goes under the user's lock
    * @throws ApiError NOT_FOUND, USER_ERASED when it was done before
    */
-  erase(by: Actor, user: Caller, also: (queryRunner: QueryRunner) => Promise<void>): Promise<AppUser> {
+  erase(by: Actor, user: Caller, also: ErasedWith): Promise<AppUser> {
     const { projectId, userId } = user;
     return this.auditLog.write(by, { projectId }, 'user.erase', async (queryRunner) => {
-      await also(queryRunner);
+      await also.lock(queryRunner);
       return this.changeIn(queryRunner, user, async ({ erasedAt }) => {
         if (erasedAt !== null) throw new ApiError('USER_ERASED');
         const disabledAt = () => 'coalesce(disabled_at, clock_timestamp())';
@@ -141,6 +153,7 @@ export class UsersAdminService {
           projectId,
           userId,
         ]);
+        await also.forget(queryRunner);
       });
     });
   }

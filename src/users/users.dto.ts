@@ -1,6 +1,6 @@
 import { ApiProperty, ApiPropertyOptional } from '@nestjs/swagger';
 import { IsObject, IsOptional, IsTimeZone, IsUrl } from 'class-validator';
-import { OptionalNotNull } from '../common/optional.decorator';
+import { EmptyIsNone, OptionalNotNull } from '../common/optional.decorator';
 import { PageQuery } from '../common/page';
 import { Text, Visible } from '../common/text.decorator';
 import type { AppUser } from './app-user.entity';
@@ -89,6 +89,7 @@ export class UsersQuery extends PageQuery {
   })
   @Text({ min: 1, max: 255 })
   @IsOptional()
+  @EmptyIsNone()
   search?: string;
 }
 

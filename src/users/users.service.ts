@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { IsNull, type DataSource, type EntityManager } from 'typeorm';
 import { ApiError } from '../common/api-error';
-import { violatedUnique } from '../common/database-error';
+import { isOfErasedUser, violatedUnique } from '../common/database-error';
 import { definedOnly } from '../common/defined-only';
 import { AppUser } from './app-user.entity';
 import { generateDisplayName } from './display-name';
@@ -77,7 +77,7 @@ export class UsersService {
     return { user: await this.update(projectId, user.id, profile, manager), created };
   }
 
-  /** Changes what is given and leaves the rest; `properties` are replaced as a whole. @throws ApiError NOT_FOUND */
+  /** Changes what is given and leaves the rest; `properties` are replaced as a whole. @throws ApiError NOT_FOUND, INVALID_TOKEN when the user is erased */
   async update(
     projectId: string,
     id: string,
@@ -86,7 +86,10 @@ export class UsersService {
   ): Promise<AppUser> {
     const given = definedOnly(profile);
     if (Object.keys(given).length > 0) {
-      await manager.update(AppUser, { projectId, id }, { ...given, updatedAt: () => 'clock_timestamp()' });
+      const values = { ...given, updatedAt: () => 'clock_timestamp()' };
+      await manager.update(AppUser, { projectId, id }, values).catch((error: unknown) => {
+        throw isOfErasedUser(error) ? new ApiError('INVALID_TOKEN', { cause: error }) : error;
+      });
     }
     return this.get(projectId, id, manager);
   }

@@ -23,7 +23,7 @@ import { expectInvariants } from './invariants';
 const UNLIMITED = [{ requests: 1e9, perS: 60 }];
 const TEST_CONFIG: Partial<Config> = {
   ...{ sweepIntervalMs: 0, guessesPerUser: 1e6, guessesPerAddress: 1e6 },
-  rateLimits: { signup: UNLIMITED, login: UNLIMITED, refresh: UNLIMITED },
+  rateLimits: { signup: UNLIMITED, login: UNLIMITED, refresh: UNLIMITED, logout: UNLIMITED },
 };
 
 /** Whom the audit log names for what a test sets up. */
@@ -188,6 +188,21 @@ export function useWorld(overrides: Partial<Config> | (() => Promise<Partial<Con
   return new Proxy({} as World, {
     get: (_, name: keyof World) => Reflect.get(holder.world, name, holder.world),
   });
+}
+
+/** Runs a test on a world of its own. */
+export async function onWorld(
+  overrides: Partial<Config>,
+  test: (own: World) => Promise<void>,
+): Promise<void> {
+  const database = await cloneDatabase();
+  const { world: own, close } = await startWorld(database.url, overrides);
+  try {
+    await test(own);
+  } finally {
+    await close();
+    await database.drop();
+  }
 }
 
 /** An application on the given database, listening on loopback. */
