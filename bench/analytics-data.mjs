@@ -95,7 +95,7 @@ export async function indexCost(client, projectId) {
          FROM currency_transactions WHERE project_id = '${projectId}' LIMIT ${ROWS}`,
     ],
     referral_codes: [
-      'referral_codes_by_time',
+      'referral_codes_newest',
       `INSERT INTO referral_codes (project_id, user_id, code)
        SELECT project_id, gen_random_uuid(), 'B-' || code FROM referral_codes
         WHERE project_id = '${projectId}' LIMIT ${ROWS}`,

@@ -52,7 +52,7 @@ describe('signing up', () => {
     ])
       outcomes.push(await auth('signup', body));
     expect(outcomes.map((answer) => Object.keys(tally([answer]))[0])).toEqual([
-      '400 INVALID_EMAIL',
+      '400 INVALID_INPUT',
       '400 WEAK_PASSWORD',
       '409 EMAIL_EXISTS',
       '400 INVALID_INPUT',

@@ -73,7 +73,7 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/client/config': { successes: ['200'], errors: KEY },
   'post /v1/auth/developer/signup': {
     successes: ['201'],
-    errors: [...LIMITED, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS'],
+    errors: [...LIMITED, 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS'],
   },
   'post /v1/auth/developer/login': { successes: ['200'], errors: [...LIMITED, 'INVALID_CREDENTIALS'] },
   'post /v1/auth/developer/refresh': { successes: ['200'], errors: [...LIMITED, 'INVALID_TOKEN'] },

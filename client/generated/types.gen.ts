@@ -1973,7 +1973,7 @@ export type SignUpDeveloperData = {
 
 export type SignUpDeveloperErrors = {
     /**
-     * `INVALID_EMAIL`: This is not an e-mail address. Check its spelling.<br>`WEAK_PASSWORD`: The password is too short. Use 8 to 200 characters.<br>`INVALID_INPUT`: The request is not valid. See details for the fields to correct.
+     * `WEAK_PASSWORD`: The password is too short. Use 8 to 200 characters.<br>`INVALID_INPUT`: The request is not valid. See details for the fields to correct.
      */
     400: ErrorDto;
     /**

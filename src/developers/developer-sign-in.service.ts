@@ -32,7 +32,7 @@ export class DeveloperSignInService {
   /**
    * A new account with a session, a personal access token and a first project with its keys: all of them or nothing.
    *
-   * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, EMAIL_EXISTS, SIGNUP_CLOSED
+   * @throws ApiError INVALID_INPUT, WEAK_PASSWORD, EMAIL_EXISTS, SIGNUP_CLOSED
    */
   async signUp(values: NewDeveloper, origin: Origin): Promise<SignedUpDeveloper> {
     const { more, ...account } = await this.developers.signUp(

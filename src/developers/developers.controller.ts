@@ -33,7 +33,7 @@ export class DevelopersController {
   ) {}
 
   @Post('signup')
-  @LimitedRoute('signup', 'INVALID_EMAIL', 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS')
+  @LimitedRoute('signup', 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS')
   @ApiOperation({
     summary: 'Sign up as a developer',
     description:

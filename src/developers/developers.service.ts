@@ -4,7 +4,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { AuditLogService } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import { digestOf, shownPrefix } from '../auth/api-key';
-import { normalizeEmail } from '../auth/email';
+import { normalizedEmail } from '../auth/email';
 import { assertAcceptable, hashPassword, verifyPassword } from '../auth/passwords';
 import { generatePersonalAccessToken } from '../auth/personal-access-token';
 import { ApiError } from '../common/api-error';
@@ -60,7 +60,7 @@ export class DevelopersService {
    * Lets a developer sign up, if `SIGNUP` allows it.
    *
    * @param also what belongs to a new account and must stand or fall with it
-   * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, EMAIL_EXISTS, SIGNUP_CLOSED
+   * @throws ApiError INVALID_INPUT, WEAK_PASSWORD, EMAIL_EXISTS, SIGNUP_CLOSED
    */
   async signUp<T>(
     values: NewDeveloper,
@@ -82,7 +82,7 @@ export class DevelopersService {
   /**
    * Makes an account for somebody else.
    *
-   * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, EMAIL_EXISTS
+   * @throws ApiError INVALID_INPUT, WEAK_PASSWORD, EMAIL_EXISTS
    */
   async create(by: Actor, values: NewDeveloper): Promise<CreatedDeveloper> {
     const passwordHash = await hashAcceptable(values.password);
@@ -124,7 +124,7 @@ export class DevelopersService {
   async findByEmail(email: string): Promise<DeveloperRow> {
     const [developer] = await this.dataSource.query<DeveloperRow[]>(
       `SELECT ${COLUMNS} FROM developers WHERE email = $1`,
-      [normalizeEmail(email)],
+      [emailOf(email)],
     );
     if (developer === undefined)
       throw new ApiError('NOT_FOUND', { message: `There is no developer ${email}.` });
@@ -179,6 +179,14 @@ function hashAcceptable(password: string): Promise<string> {
   return hashPassword(password);
 }
 
+/** @throws ApiError INVALID_INPUT, as the contract has it for developers */
+function emailOf(text: string): string {
+  const email = normalizedEmail(text);
+  if (email === undefined)
+    throw ApiError.invalidInput({ field: 'email', message: 'is not an e-mail address' });
+  return email;
+}
+
 /** Nobody else signs up until this transaction ends. @throws ApiError SIGNUP_CLOSED */
 async function assertFirst(queryRunner: QueryRunner): Promise<void> {
   await queryRunner.query('LOCK TABLE developers IN SHARE ROW EXCLUSIVE MODE');
@@ -186,7 +194,7 @@ async function assertFirst(queryRunner: QueryRunner): Promise<void> {
   if (rows.length > 0) throw new ApiError('SIGNUP_CLOSED');
 }
 
-/** @throws ApiError INVALID_EMAIL, EMAIL_EXISTS */
+/** @throws ApiError INVALID_INPUT, EMAIL_EXISTS */
 async function insert(
   queryRunner: QueryRunner,
   { email, name }: NewDeveloper,
@@ -195,7 +203,7 @@ async function insert(
   try {
     const [developer] = (await queryRunner.query(
       `INSERT INTO developers (email, password_hash, name) VALUES ($1, $2, $3) RETURNING ${COLUMNS}`,
-      [normalizeEmail(email), passwordHash, name ?? null],
+      [emailOf(email), passwordHash, name ?? null],
     )) as [DeveloperRow];
     return developer;
   } catch (error) {

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { IsNull, type DataSource, type EntityManager } from 'typeorm';
-import { normalizeEmail } from '../auth/email';
+import { normalizedEmail } from '../auth/email';
 import { assertAcceptable, hashPassword, verifyPassword } from '../auth/passwords';
 import { SessionsService, type Caller, type SessionTokens } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
@@ -49,7 +49,8 @@ export class SignInService {
    * @throws ApiError INVALID_EMAIL, WEAK_PASSWORD, USER_EXISTS
    */
   async signUp(projectId: string, credentials: Credentials, caller?: Caller): Promise<SignedIn> {
-    const email = normalizeEmail(credentials.email);
+    const email = normalizedEmail(credentials.email);
+    if (email === undefined) throw new ApiError('INVALID_EMAIL');
     assertAcceptable(credentials.password);
     const isRetry = caller && (await this.isSignedUpAs(caller, email, credentials.password));
     if (isRetry) return this.known(projectId, caller.userId);
