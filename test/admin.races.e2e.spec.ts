@@ -135,6 +135,35 @@ it('each of ten changes at once finds what the one before it left', async () => 
   }
 });
 
+it('each of ten settings of a sign-in provider at once finds what the one before it left', async () => {
+  const set = (audience: string) =>
+    world.http
+      .put(admin('identity-providers/google'))
+      .set(tenant.server)
+      .send({ audiences: [audience] });
+  await set('first').expect(200);
+  const answers = await Promise.all(Array.from({ length: 10 }, (_, i) => set(`app-${i}`)));
+  expect(tally(answers)).toEqual({ '200': 10 });
+  const log = await auditLog('action=identity_provider.set');
+  expect(log).toHaveLength(11);
+  for (const [i, line] of log.slice(0, -1).entries()) expect(line.before).toEqual(log[i + 1].after);
+});
+
+it('a deleted currency comes back once, of five requests at once', async () => {
+  await tenant.currency({ code: 'gems' });
+  await tenant.deleteCurrency('gems');
+  const answers = await behind(
+    world.db,
+    (queryRunner) =>
+      queryRunner.query(`UPDATE currencies SET name = name WHERE project_id = $1`, [tenant.id]),
+    () =>
+      Array.from({ length: 5 }, () =>
+        world.http.post(admin('currencies')).set(tenant.server).send({ code: 'gems', name: 'Gems' }),
+      ),
+  );
+  expect(tally(answers)).toEqual({ '201': 1, '409 CURRENCY_EXISTS': 4 });
+});
+
 it('what is sent again and changes nothing leaves no line', async () => {
   const { id } = await tenant.player();
   for (let i = 0; i < 3; i += 1)
