@@ -1,12 +1,10 @@
-import type { NestExpressApplication } from '@nestjs/platform-express';
+import { ExpressAdapter, type NestExpressApplication } from '@nestjs/platform-express';
 import type { CorsOptionsDelegate } from '@nestjs/common/interfaces/external/cors-options.interface';
 import type { NextFunction, Request, Response } from 'express';
 import { isUtf8 } from 'node:buffer';
 import { randomUUID } from 'node:crypto';
-import { STATUS_CODES, type Server } from 'node:http';
-import type { Duplex } from 'node:stream';
-import { ApiError, errorBody } from './common/api-error';
-import type { ErrorCode } from './common/error-catalogue';
+import type { Server } from 'node:http';
+import { ApiError } from './common/api-error';
 import { refuseHostileInput } from './common/hostile-input';
 import { StartupError } from './common/startup-error';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
@@ -14,16 +12,27 @@ import type { Config } from './config';
 import { serveDocs } from './openapi';
 
 const BODY_LIMIT = '16kb';
-const HEADERS_TIMEOUT_MS = 10_000;
-const REQUEST_TIMEOUT_MS = 15_000;
-/** Node looks for slow clients this often; its default of 30 s would let them live that much longer. */
-const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
 const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
 const OTHER_CHARSET = /charset\s*=\s*(?!"?utf-8)/i;
 const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
 
 type RequestWithId = Request & { id: string };
+
+/** Nest's Express adapter on a server of ours, which may listen before there is an application. */
+class ExpressOnServer extends ExpressAdapter {
+  constructor(private readonly server: Server) {
+    super();
+  }
+
+  override initHttpServer(): void {
+    this.setHttpServer(this.server);
+  }
+}
+
+export function adapterOn(server: Server): ExpressAdapter {
+  return new ExpressOnServer(server);
+}
 
 /** Everything that is specific to HTTP and its adapter, shared by `main.ts` and the tests. */
 export function configureApp(app: NestExpressApplication, config: Config): void {
@@ -40,7 +49,6 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   app.use(explainBrokenJson);
   app.use(refuseHostileRequest);
   serveDocs(app);
-  limitConnections(app.getHttpServer());
 }
 
 /** @throws StartupError when `TRUST_PROXY` is neither a number nor addresses */
@@ -131,47 +139,4 @@ function refuseHostileRequest(request: Request, _response: Response, next: NextF
   refuseHostileInput(body, 'body');
   refuseHostileInput(request.query, 'query');
   next();
-}
-
-function limitConnections(server: Server): void {
-  server.headersTimeout = HEADERS_TIMEOUT_MS;
-  server.requestTimeout = REQUEST_TIMEOUT_MS;
-  // read when the server starts to listen; Nest offers no way to hand it to createServer
-  Object.assign(server, { connectionsCheckingInterval: CONNECTIONS_CHECKING_INTERVAL_MS });
-  // node would answer these three on its own, without the envelope
-  Object.assign(server, { requireHostHeader: false });
-  server.on('checkExpectation', (request) =>
-    answerBrokenRequest({ name: 'Expect', message: '' }, request.socket),
-  );
-  server.on('connect', (_request, socket) => answerBrokenRequest({ name: 'Connect', message: '' }, socket));
-  server.on('clientError', answerBrokenRequest);
-}
-
-const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {
-  ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
-  HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
-};
-
-/** What never became a request still gets the envelope. */
-function answerBrokenRequest(cause: NodeJS.ErrnoException, socket: Duplex): void {
-  if (cause.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const error = new ApiError(CODE_BY_NODE_ERROR[cause.code ?? ''] ?? 'INVALID_INPUT');
-  const requestId = randomUUID();
-  const body = JSON.stringify(errorBody(error, requestId));
-  socket.end(
-    [
-      `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
-      'Content-Type: application/json; charset=utf-8',
-      `Content-Length: ${Buffer.byteLength(body)}`,
-      `X-Request-Id: ${requestId}`,
-      'Connection: close',
-      '',
-      body,
-    ].join('\r\n'),
-    // half-open otherwise: a client that ignores our end would keep its place
-    () => socket.destroy(),
-  );
 }

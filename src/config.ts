@@ -13,33 +13,35 @@ import { join, resolve } from 'node:path';
 import { z } from 'zod';
 import { StartupError } from './common/startup-error';
 
-const wholeNumber = (min: number, max: number, fallback: number) => {
+const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number(message).int(message).min(min, message).max(max, message).default(fallback);
+  return z.coerce.number(message).int(message).min(min, message).max(max, message);
 };
 
 const SECRET_MIN_LENGTH = 32;
 const DAY_S = 24 * 60 * 60;
+const PRODUCTION_DRAIN_S = 5;
 
 /** Every setting there is. The README's table explains them; nothing else reads `process.env`. */
 const Environment = z.object({
   NODE_ENV: z.string().default('development'),
   HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: wholeNumber(0, 65_535, 3000),
+  PORT: wholeNumber(0, 65_535).default(3000),
   DATA_DIR: z.string().min(1).default('.data'),
   DATABASE_URL: z.string().optional(),
-  DATABASE_WAIT_S: wholeNumber(0, 86_400, 60),
-  DATABASE_POOL_SIZE: wholeNumber(1, 1000, 10),
+  DATABASE_WAIT_S: wholeNumber(0, 86_400).default(60),
+  DATABASE_POOL_SIZE: wholeNumber(1, 1000).default(10),
   SESSION_SECRET: z.string().min(SECRET_MIN_LENGTH, 'must have at least 32 characters').optional(),
-  SESSION_TTL_DAYS: wholeNumber(1, 365, 30),
-  REFRESH_TTL_DAYS: wholeNumber(1, 3650, 90),
+  SESSION_TTL_DAYS: wholeNumber(1, 365).default(30),
+  REFRESH_TTL_DAYS: wholeNumber(1, 3650).default(90),
   GOOGLE_JWKS_URL: z.url().default('https://www.googleapis.com/oauth2/v3/certs'),
   APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
-  GUESSES_PER_USER: wholeNumber(1, 1_000_000, 10),
-  GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000, 100),
+  GUESSES_PER_USER: wholeNumber(1, 1_000_000).default(10),
+  GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
   SIGNUP: z.enum(['open', 'first', 'closed'], 'must be open, first or closed').default('first'),
   TRUST_PROXY: z.string().optional(),
   CORS_ORIGINS: z.string().default('*'),
+  SHUTDOWN_DRAIN_S: wholeNumber(0, 300).optional(),
 });
 
 /** Routes that one network address may call only so often. Contract §5. */
@@ -89,6 +91,8 @@ export interface Config extends DatabaseConfig {
   /** An empty embedded database outside production gets a demo project. */
   readonly seedDemo: boolean;
   readonly sweepIntervalMs: number;
+  /** How long a SIGTERM leaves balancers to notice that no more requests should come. */
+  readonly shutdownDrainMs: number;
 }
 
 /** Injection token of the `Config`. */
@@ -123,6 +127,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
     seedDemo: local,
     sweepIntervalMs: 1000,
+    shutdownDrainMs: 1000 * (values.SHUTDOWN_DRAIN_S ?? (production ? PRODUCTION_DRAIN_S : 0)),
   };
 }
 

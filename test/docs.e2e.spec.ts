@@ -6,6 +6,8 @@ import { Program } from './support/process';
 import { useWorld } from './support/world';
 
 /** The README's examples, run as they stand. */
+jest.setTimeout(90_000);
+
 const world = useWorld();
 
 const readme = readFileSync(join(__dirname, '../README.md'), 'utf8');

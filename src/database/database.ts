@@ -16,6 +16,8 @@ export interface Database {
 interface OpenOptions {
   role: Role;
   log: (line: string) => void;
+  /** Ends the wait for a database that does not answer, with its reason. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -24,8 +26,8 @@ interface OpenOptions {
  *
  * @throws StartupError with one line that says what to do
  */
-export async function openDatabase(config: DatabaseConfig, { role, log }: OpenOptions): Promise<Database> {
-  const { url, close } = await connect(config, { role, log });
+export async function openDatabase(config: DatabaseConfig, options: OpenOptions): Promise<Database> {
+  const { url, close } = await connect(config, options);
   try {
     const migrated = await migrate(url);
     await assertGuards(url);
@@ -38,12 +40,12 @@ export async function openDatabase(config: DatabaseConfig, { role, log }: OpenOp
 
 async function connect(
   config: DatabaseConfig,
-  { role, log }: OpenOptions,
+  { role, log, signal }: OpenOptions,
 ): Promise<Pick<Database, 'url' | 'close'>> {
   if (config.databaseUrl === undefined) {
     const embedded = await EmbeddedPostgres.open(config.dataDir, role);
     return { url: embedded.url, close: () => embedded.close() };
   }
-  await waitForDatabase(config.databaseUrl, config.databaseWaitS, log);
+  await waitForDatabase(config.databaseUrl, { waitS: config.databaseWaitS, log, signal });
   return { url: config.databaseUrl, close: () => Promise.resolve() };
 }

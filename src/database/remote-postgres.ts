@@ -10,12 +10,11 @@ const RETRY_INTERVAL_MS = 1_000;
  * Waits until the server answers, a line per failed try. A server that is down is waited for; an address that
  * can never work ends at once.
  *
- * @throws StartupError saying what to correct, or after `waitS` seconds
+ * @throws StartupError saying what to correct, or after `waitS` seconds; the reason of `signal` when that is aborted
  */
 export async function waitForDatabase(
   url: string,
-  waitS: number,
-  log: (line: string) => void,
+  { waitS, log, signal }: { waitS: number; log: (line: string) => void; signal?: AbortSignal },
 ): Promise<void> {
   assertPostgresUrl(url);
   const deadline = Date.now() + waitS * 1000;
@@ -34,6 +33,7 @@ export async function waitForDatabase(
       }
       log(`Waiting for the database at ${address(url)}: try ${tries}, ${reason(error)}`);
       await sleep(RETRY_INTERVAL_MS);
+      signal?.throwIfAborted();
     }
   }
 }

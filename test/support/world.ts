@@ -1,15 +1,15 @@
 import { Test } from '@nestjs/testing';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo } from 'node:net';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module';
-import { configureApp } from '../../src/app.setup';
+import { adapterOn, configureApp } from '../../src/app.setup';
 import type { Actor } from '../../src/auth/actor';
 import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
 import { DevelopersService } from '../../src/developers/developers.service';
+import { FrontDoor } from '../../src/front-door';
 import { openApiDocument } from '../../src/openapi';
 import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
 import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
@@ -209,16 +209,16 @@ export async function onWorld(
 export async function startWorld(databaseUrl: string, overrides: Partial<Config> = {}) {
   const config: Config = { ...testConfig(), ...TEST_CONFIG, ...overrides };
   const module = await Test.createTestingModule({ imports: [AppModule.on(config, databaseUrl)] }).compile();
-  const app = module.createNestApplication<NestExpressApplication>({ bodyParser: false, logger: false });
+  const door = new FrontDoor();
+  const app = module.createNestApplication<NestExpressApplication>(adapterOn(door.server), {
+    bodyParser: false,
+    logger: false,
+  });
   configureApp(app, config);
-  await app.listen(0, '127.0.0.1');
-  const { port } = app.getHttpServer().address() as AddressInfo;
-  const world = new World(
-    app,
-    app.get(DataSource),
-    { url: `http://127.0.0.1:${port}`, config },
-    new Conformance(openApiDocument(app)),
-  );
+  await app.init();
+  door.open(app.getHttpAdapter().getInstance());
+  const url = await door.listen({ host: '127.0.0.1', port: 0 });
+  const world = new World(app, app.get(DataSource), { url, config }, new Conformance(openApiDocument(app)));
   return { world, close: () => app.close() };
 }
 

@@ -1,0 +1,153 @@
+import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  createServer,
+  STATUS_CODES,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+  type ServerResponse,
+} from 'node:http';
+import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ApiError, errorBody } from './common/api-error';
+import type { ErrorCode } from './common/error-catalogue';
+import { StartupError } from './common/startup-error';
+
+const HEADERS_TIMEOUT_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 15_000;
+/** Node looks for slow clients this often; its default of 30 s would let them live that much longer. */
+const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
+/** How long a shutdown waits for requests under way. */
+const SHUTDOWN_TIMEOUT_MS = 10_000;
+/** How long a connection that says nothing is left open, once no new ones are taken: its request may be on the way. */
+const QUIET_MS = 500;
+
+/**
+ * The listening socket, from before there is a database until the last answer has left.
+ *
+ * Before it is opened to the application it answers for itself: alive, not ready. While it closes it says so at
+ * `/health/ready` and in every answer (`Connection: close`), so that balancers and clients go elsewhere.
+ */
+export class FrontDoor {
+  /** For the application to be put behind; it gets the requests from `open` on. */
+  readonly server: Server = createServer({
+    headersTimeout: HEADERS_TIMEOUT_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    connectionsCheckingInterval: CONNECTIONS_CHECKING_INTERVAL_MS,
+    // refused by the application, with the envelope
+    requireHostHeader: false,
+  });
+  private application?: RequestListener;
+  private closing = false;
+  private readonly sockets = new Set<Socket>();
+
+  constructor() {
+    this.server.on('connection', (socket) => {
+      this.sockets.add(socket);
+      socket.on('close', () => this.sockets.delete(socket));
+    });
+    this.server.on('request', (request, response) => this.receive(request, response));
+    // node would answer these three on its own, without the envelope
+    this.server.on('checkExpectation', ({ socket }) => answerBrokenRequest({}, socket));
+    this.server.on('connect', (_, socket) => answerBrokenRequest({}, socket));
+    this.server.on('clientError', answerBrokenRequest);
+  }
+
+  /** @returns the URL. @throws StartupError when the port is taken or the address is not of this machine */
+  async listen({ host, port }: { host: string; port: number }): Promise<string> {
+    try {
+      await once(this.server.listen(port, host), 'listening');
+    } catch (error) {
+      throw cannotListen(error as NodeJS.ErrnoException, host, port);
+    }
+    const { port: actual } = this.server.address() as AddressInfo;
+    const name = host === '0.0.0.0' || host === '::' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
+    return `http://${name}:${actual}`;
+  }
+
+  open(application: RequestListener): void {
+    this.application = application;
+  }
+
+  /**
+   * Goes on serving for `drainMs`, for balancers to notice, then takes no new connection. Resolves when every request
+   * that arrived has its answer; one that takes longer than 10 s is cut.
+   */
+  async close(drainMs: number): Promise<void> {
+    if (!this.server.listening) return;
+    this.closing = true;
+    await sleep(drainMs);
+    const cut = setTimeout(() => this.server.closeAllConnections(), SHUTDOWN_TIMEOUT_MS);
+    const closed = once(this.server, 'close');
+    // not as HTTP servers close: they end kept connections at once, whose next request may be on the way
+    NetServer.prototype.close.call(this.server);
+    const sweep = setInterval(() => this.closeSilentConnections(), QUIET_MS);
+    await closed;
+    clearInterval(sweep);
+    clearTimeout(cut);
+  }
+
+  private closeSilentConnections(): void {
+    this.server.closeIdleConnections();
+    // to node a connection that never said anything is not idle
+    for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  private receive(request: IncomingMessage, response: ServerResponse): void {
+    if (this.closing) response.setHeader('Connection', 'close');
+    const path = request.url?.split('?', 1)[0];
+    if (this.application && !(this.closing && path === '/health/ready')) this.application(request, response);
+    else if (path === '/health/live') answer(response, 200, { data: { status: 'ok' } });
+    else refuse(response);
+  }
+}
+
+function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): StartupError {
+  const message =
+    error.code === 'EADDRINUSE'
+      ? `Port ${port} is taken. Stop what listens there, or start with another one: PORT=3001 npm start`
+      : `Cannot listen on ${host}:${port} (${error.code}). Set HOST and PORT to an address of this machine.`;
+  return new StartupError(message, { cause: error });
+}
+
+function refuse(response: ServerResponse): void {
+  const error = new ApiError('SERVICE_UNAVAILABLE');
+  const requestId = randomUUID();
+  response.setHeader('Retry-After', '1').setHeader('X-Request-Id', requestId);
+  answer(response, error.status, errorBody(error, requestId));
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' }).end(JSON.stringify(body));
+}
+
+const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {
+  ERR_HTTP_REQUEST_TIMEOUT: 'REQUEST_TIMEOUT',
+  HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
+};
+
+/** What never became a request still gets the envelope. */
+function answerBrokenRequest(cause: { code?: string }, socket: Duplex): void {
+  if (cause.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const error = new ApiError(CODE_BY_NODE_ERROR[cause.code ?? ''] ?? 'INVALID_INPUT');
+  const requestId = randomUUID();
+  const body = JSON.stringify(errorBody(error, requestId));
+  socket.end(
+    [
+      `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}`,
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      `X-Request-Id: ${requestId}`,
+      'Connection: close',
+      '',
+      body,
+    ].join('\r\n'),
+    // half-open otherwise: a client that ignores our end would keep its place
+    () => socket.destroy(),
+  );
+}

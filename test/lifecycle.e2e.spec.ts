@@ -1,0 +1,266 @@
+import { once } from 'node:events';
+import { Agent, request as httpRequest } from 'node:http';
+import { connect, createServer, type AddressInfo } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FrontDoor } from '../src/front-door';
+import { expectInvariants } from './support/invariants';
+import { usePrograms, type Program } from './support/process';
+import { TcpProxy } from './support/tcp-proxy';
+import { cloneDatabase, startWorld, type Player, type World } from './support/world';
+
+/** A server whose database comes late, goes away or stays while the server goes. */
+const SECRET = 'a secret that only the tests know, 32+';
+/** `OUTAGE_S=60 npx jest test/lifecycle` for the long one. */
+const OUTAGE_MS = 1000 * Number(process.env.OUTAGE_S ?? 10);
+
+jest.setTimeout(120_000 + OUTAGE_MS);
+
+const { run } = usePrograms();
+
+interface Answer {
+  status: number;
+  body: any;
+  headers: Record<string, string | string[] | undefined>;
+}
+
+/** One request; rejects when no answer comes. */
+function send(
+  url: string,
+  { headers = {}, body, agent }: { headers?: object; body?: object; agent?: Agent } = {},
+): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const json = body && JSON.stringify(body);
+    const request = httpRequest(url, {
+      method: json ? 'POST' : 'GET',
+      agent: agent ?? false,
+      headers: {
+        ...headers,
+        ...(json && { 'content-type': 'application/json', 'content-length': json.length }),
+      },
+    });
+    request.on('error', reject).on('response', (response) => {
+      let text = '';
+      response.on('data', (chunk) => (text += String(chunk)));
+      response.on('end', () =>
+        resolve({ status: response.statusCode ?? 0, body: JSON.parse(text), headers: response.headers }),
+      );
+      response.on('error', reject);
+    });
+    request.end(json);
+  });
+}
+
+const claim = (url: string, player: Player, agent?: Agent) =>
+  send(`${url}/v1/client/referrals/claim`, { headers: player.headers, body: { code: 'PROMO' }, agent });
+
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  for (const deadline = Date.now() + 30_000; !(await holds()); await sleep(50)) {
+    if (Date.now() > deadline) throw new Error('did not come true within 30 s');
+  }
+}
+
+async function freePort(): Promise<string> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return String(port);
+}
+
+async function urlOf(program: Program): Promise<string> {
+  return /http:\/\/127\.0\.0\.1:\d+/.exec(await program.says('is ready'))?.[0] ?? '';
+}
+
+/** A project with a code that pays 1 gem to both, in a database of its own, for servers that the test starts. */
+async function stage() {
+  const database = await cloneDatabase();
+  const { world, close } = await startWorld(database.url);
+  const tenant = await world.tenant();
+  await tenant.currency({ code: 'gems' });
+  const owner = await tenant.player();
+  await tenant.code({
+    code: 'PROMO',
+    userId: owner.id,
+    rewardReferrer: { gems: 1 },
+    rewardReferee: { gems: 1 },
+  });
+  const finish = async () => {
+    await expectInvariants(world.db);
+    await close();
+    await database.drop();
+  };
+  return { world, tenant, owner, url: database.url, finish };
+}
+
+const claimIds = async ({ db }: World): Promise<string[]> =>
+  (await db.query('SELECT id FROM referral_claims ORDER BY id')).map(({ id }: { id: string }) => id);
+
+const pending = async ({ db }: World): Promise<number> =>
+  (await db.query(`SELECT count(*)::int AS n FROM reward_grants WHERE status = 'pending'`))[0].n;
+
+describe('a server that is started before its database', () => {
+  it('is alive and not ready, and becomes ready when the database comes', async () => {
+    const database = await cloneDatabase();
+    const proxy = await TcpProxy.to(database.url);
+    await proxy.down();
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const server = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET, PORT: port });
+    await server.says('try 1');
+    expect(await send(`${url}/health/live`)).toMatchObject({ status: 200, body: { data: { status: 'ok' } } });
+    for (const path of ['/health/ready', '/v1/client/currencies', '/docs']) {
+      expect(await send(url + path)).toMatchObject({
+        status: 503,
+        body: { error: { code: 'SERVICE_UNAVAILABLE', request_id: expect.any(String) } },
+        headers: { 'retry-after': '1', 'x-request-id': expect.any(String) },
+      });
+    }
+    await proxy.up();
+    await server.says('is ready');
+    expect((await send(`${url}/health/ready`)).status).toBe(200);
+    expect((await send(`${url}/v1/client/currencies`)).body.error.code).toBe('MISSING_API_KEY');
+    server.kill('SIGTERM');
+    expect(await server.exit).toBe(0);
+    await proxy.down();
+    await database.drop();
+  });
+
+  it('stops at once when it is told to while it waits', async () => {
+    const server = run('main', { DATABASE_URL: 'postgres://u:p@127.0.0.1:9/x', SESSION_SECRET: SECRET });
+    await server.says('try 1');
+    server.kill('SIGTERM');
+    expect(await server.exit).toBe(0);
+    expect(server.output).toMatch(/Stopped\.\n$/);
+  });
+});
+
+describe('SIGTERM under load', () => {
+  /** As many as claim at once, each over its own kept connection (`keepAlive`) or a new one per request. */
+  const CLIENTS = 24;
+
+  it.each([
+    ['kept connections', true],
+    ['a new connection each time', false],
+  ])('loses no answer: %s', async (_, keepAlive) => {
+    const { world, tenant, url, finish } = await stage();
+    const env = { DATABASE_URL: url, SESSION_SECRET: SECRET, SHUTDOWN_DRAIN_S: '1' };
+    const [leaving, staying] = [run('main', env), run('main', env)];
+    const [first, second] = [await urlOf(leaving), await urlOf(staying)];
+    const players = await tenant.players(600);
+    const acknowledged: string[] = [];
+    const lost: unknown[] = [];
+    let left = 0;
+
+    /** As a balancer: to the second server once the first says that it closes, or refuses the connection. */
+    const client = async () => {
+      const agent = new Agent({ keepAlive, maxSockets: 1 });
+      let target = first;
+      for (let player = players.pop(); player !== undefined; player = players.pop()) {
+        try {
+          const { status, body, headers } = await claim(target, player, agent);
+          if (status !== 201) throw new Error(JSON.stringify(body));
+          acknowledged.push(body.data.id);
+          if (keepAlive && headers.connection === 'close') target = second;
+        } catch (error) {
+          if ((error as NodeJS.ErrnoException).code !== 'ECONNREFUSED') lost.push(error);
+          // never arrived
+          else players.push(player);
+          target = second;
+        }
+        if (target === second) left += 1;
+      }
+      agent.destroy();
+    };
+    const clients = Array.from({ length: CLIENTS }, client);
+    await until(() => Promise.resolve(acknowledged.length > 50));
+    leaving.kill('SIGTERM');
+    await leaving.says('stopping');
+    expect(await send(`${first}/health/ready`)).toMatchObject({
+      status: 503,
+      headers: { connection: 'close' },
+    });
+    expect((await send(`${first}/health/live`)).status).toBe(200);
+    expect(await leaving.exit).toBe(0);
+    await Promise.all(clients);
+
+    expect(lost).toEqual([]);
+    expect(left).toBeGreaterThan(0);
+    expect(acknowledged).toHaveLength(600);
+    expect(await claimIds(world)).toEqual([...acknowledged].sort());
+    staying.kill('SIGINT');
+    expect(await staying.exit).toBe(0);
+    expect(await pending(world)).toBe(0);
+    await finish();
+  });
+});
+
+describe('a closing server', () => {
+  it('answers the next request on a kept connection', async () => {
+    const door = new FrontDoor();
+    door.open((_, response) => void response.end('answered'));
+    const { port } = new URL(await door.listen({ host: '127.0.0.1', port: 0 }));
+    const socket = connect(Number(port), '127.0.0.1');
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    const [first] = await once(socket, 'data');
+    expect(String(first)).toMatch(/Connection: keep-alive/);
+    const closed = door.close(0);
+    await sleep(50);
+    socket.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect(await text(socket)).toMatch(/^HTTP\/1\.1 200 OK\r\nConnection: close\r\n[^]*answered/);
+    await closed;
+  });
+
+  it('closes connections that stay silent long before their time-outs, and takes no new one', async () => {
+    const door = new FrontDoor();
+    const { port } = new URL(await door.listen({ host: '127.0.0.1', port: 0 }));
+    const [silent, kept] = [connect(Number(port), '127.0.0.1'), connect(Number(port), '127.0.0.1')];
+    kept.write('GET / HTTP/1.1\r\nhost: x\r\n\r\n');
+    await once(kept, 'data');
+    const begin = Date.now();
+    await door.close(0);
+    expect(Date.now() - begin).toBeLessThan(4_000);
+    expect([await text(silent), await text(kept)]).toEqual(['', '']);
+    await expect(send(`http://127.0.0.1:${port}/`)).rejects.toMatchObject({ code: 'ECONNREFUSED' });
+  });
+});
+
+describe('a database that goes away under a running server', () => {
+  it('is answered for with 503, and what is due is paid unaided when it is back', async () => {
+    const { world, tenant, owner, url, finish } = await stage();
+    const proxy = await TcpProxy.to(url);
+    const server = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET });
+    const address = await urlOf(server);
+    const [early, during, late] = await tenant.players(3);
+    // the claim is stored; whoever begins to pay its rewards loses the link
+    proxy.onClientData = (chunk) => (chunk.includes('currency_transactions') ? 'cut' : 'forward');
+    expect((await claim(address, early!)).status).toBe(201);
+    await proxy.down();
+    expect(await pending(world)).toBe(2);
+
+    const end = Date.now() + OUTAGE_MS;
+    while (Date.now() < end) {
+      expect((await send(`${address}/health/live`)).status).toBe(200);
+      expect((await send(`${address}/health/ready`)).status).toBe(503);
+      expect(await claim(address, during!)).toMatchObject({
+        status: 503,
+        body: { error: { code: 'SERVICE_UNAVAILABLE' } },
+        headers: { 'retry-after': '1' },
+      });
+      await sleep(200);
+    }
+    expect(server.output).not.toContain('u:p@');
+
+    proxy.onClientData = () => 'forward';
+    await proxy.up();
+    await until(async () => (await send(`${address}/health/ready`)).status === 200);
+    for (const player of [during!, late!]) expect((await claim(address, player)).status).toBe(201);
+    await until(async () => (await pending(world)) === 0);
+    expect(await world.balance(early!, 'gems')).toBe(1);
+    expect(await world.balance(owner, 'gems')).toBe(3);
+    server.kill('SIGTERM');
+    expect(await server.exit).toBe(0);
+    await proxy.down();
+    await finish();
+  });
+});
