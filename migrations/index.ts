@@ -2,6 +2,7 @@ import { InitialSchema1795300000000 } from './1795300000000-initial-schema';
 import { ClientSessions1795310000000 } from './1795310000000-client-sessions';
 import { AdminPlane1795320000000 } from './1795320000000-admin-plane';
 import { DailyRollups1795330000000 } from './1795330000000-daily-rollups';
+import { IntegrityRuns1795340000000 } from './1795340000000-integrity-runs';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -9,4 +10,5 @@ export const migrations = [
   ClientSessions1795310000000,
   AdminPlane1795320000000,
   DailyRollups1795330000000,
+  IntegrityRuns1795340000000,
 ];

@@ -1,6 +1,7 @@
 import { Module, type DynamicModule } from '@nestjs/common';
 import { APP_FILTER, APP_INTERCEPTOR, APP_PIPE } from '@nestjs/core';
 import { TypeOrmModule } from '@nestjs/typeorm';
+import { Registry } from 'prom-client';
 import { AuditModule } from './audit/audit.module';
 import { AnalyticsModule } from './analytics/analytics.module';
 import { AuthModule } from './auth/auth.module';
@@ -36,10 +37,10 @@ export class AppModule {
       module: AppModule,
       imports: [
         {
-          module: ConfigModule,
+          module: CommonModule,
           global: true,
-          providers: [{ provide: CONFIG, useValue: config }],
-          exports: [CONFIG],
+          providers: [{ provide: CONFIG, useValue: config }, Registry],
+          exports: [CONFIG, Registry],
         },
         TypeOrmModule.forRoot({ ...dataSourceOptions(database, ENTITIES), retryAttempts: 0 }),
         AuthModule,
@@ -64,4 +65,5 @@ export class AppModule {
   }
 }
 
-class ConfigModule {}
+/** What every feature may ask for: the configuration, and where it registers its metrics. */
+class CommonModule {}

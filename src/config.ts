@@ -42,6 +42,11 @@ const Environment = z.object({
   TRUST_PROXY: z.string().optional(),
   CORS_ORIGINS: z.string().default('*'),
   SHUTDOWN_DRAIN_S: wholeNumber(0, 300).optional(),
+  INTEGRITY_INTERVAL_S: wholeNumber(0, 30 * DAY_S).default(60 * 60),
+  METRICS_TOKEN: z
+    .string()
+    .regex(/^[\w.~+/=-]{32,}$/, 'must have at least 32 characters out of letters, digits and -._~+/=')
+    .optional(),
 });
 
 /** Routes that one network address may call only so often. Contract §5. */
@@ -93,6 +98,10 @@ export interface Config extends DatabaseConfig {
   readonly sweepIntervalMs: number;
   /** How long a SIGTERM leaves balancers to notice that no more requests should come. */
   readonly shutdownDrainMs: number;
+  /** How often one of the instances checks all invariants; 0 for never. */
+  readonly integrityIntervalMs: number;
+  /** What a monitoring system shows to read `/metrics`; undefined: there is no such page. */
+  readonly metricsToken: string | undefined;
 }
 
 /** Injection token of the `Config`. */
@@ -127,6 +136,8 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
       values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
     seedDemo: local,
     sweepIntervalMs: 1000,
+    integrityIntervalMs: 1000 * values.INTEGRITY_INTERVAL_S,
+    metricsToken: values.METRICS_TOKEN,
     shutdownDrainMs: 1000 * (values.SHUTDOWN_DRAIN_S ?? (production ? PRODUCTION_DRAIN_S : 0)),
   };
 }

@@ -1,0 +1,75 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { InjectDataSource } from '@nestjs/typeorm';
+import type { DataSource } from 'typeorm';
+import { IntegrityService } from './integrity.service';
+
+const KEPT_DAYS = 90;
+
+/** What the last check found, by invariant. */
+export interface IntegrityFinding {
+  name: string;
+  broken_rows: number;
+}
+
+export interface IntegrityRun {
+  finishedAt: Date;
+  findings: IntegrityFinding[];
+}
+
+/** The checks that the server makes on its own, once per interval whichever instance comes first. */
+@Injectable()
+export class IntegrityRunsService {
+  private readonly logger = new Logger('Integrity');
+
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly integrity: IntegrityService,
+  ) {}
+
+  /**
+   * Checks everything, unless the check of this interval was made or begun by any instance. What is broken is logged,
+   * and kept for 90 days with the rest of the report.
+   */
+  async runDue(now: Date, intervalMs: number): Promise<void> {
+    const dueAt = new Date(Math.floor(now.getTime() / intervalMs) * intervalMs);
+    if (!(await this.begin(dueAt))) return;
+    try {
+      const { invariants } = await this.integrity.check(null);
+      for (const { ok, number, name, brokenRows } of invariants) {
+        if (!ok) this.logger.error(`Invariant ${number} (${name}) is broken by ${brokenRows} rows`);
+      }
+      const report = invariants.map(({ name, brokenRows }) => ({ name, broken_rows: brokenRows }));
+      await this.end(dueAt, { report: JSON.stringify(report) });
+    } catch (error) {
+      await this.end(dueAt, { error: String(error) });
+      throw error;
+    }
+  }
+
+  /** The latest check that came to its end, or null before the first. */
+  async latest(): Promise<IntegrityRun | null> {
+    const [run] = await this.dataSource.query<{ finished_at: Date; report: IntegrityFinding[] }[]>(
+      'SELECT finished_at, report FROM integrity_runs WHERE report IS NOT NULL ORDER BY due_at DESC LIMIT 1',
+    );
+    return run ? { finishedAt: run.finished_at, findings: run.report } : null;
+  }
+
+  private async begin(dueAt: Date): Promise<boolean> {
+    await this.dataSource.query(
+      `DELETE FROM integrity_runs WHERE due_at < $1::timestamptz - make_interval(days => $2)`,
+      [dueAt, KEPT_DAYS],
+    );
+    const inserted = await this.dataSource.query<object[]>(
+      'INSERT INTO integrity_runs (due_at) VALUES ($1) ON CONFLICT DO NOTHING RETURNING due_at',
+      [dueAt],
+    );
+    return inserted.length === 1;
+  }
+
+  private async end(dueAt: Date, { report, error }: { report?: string; error?: string }): Promise<void> {
+    await this.dataSource.query(
+      'UPDATE integrity_runs SET finished_at = clock_timestamp(), report = $2, error = $3 WHERE due_at = $1',
+      [dueAt, report ?? null, error ?? null],
+    );
+  }
+}
