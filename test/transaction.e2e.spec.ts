@@ -164,6 +164,18 @@ describe('inTransaction', () => {
     await expect(commit).rejects.toMatchObject({ code: '23505', constraint: 'once' });
   });
 
+  it('does not take a COMMIT for done that rolled back, after an error that the work kept to itself', async () => {
+    const commit = inTransaction(world.db, async (queryRunner) => {
+      await queryRunner.query(`INSERT INTO projects (name) VALUES ('rolled back')`);
+      await queryRunner.query('SELECT 1 / 0').catch(() => undefined);
+    });
+    await expect(commit).rejects.toMatchObject({
+      name: 'CommitUnknownError',
+      cause: new Error('COMMIT was answered with ROLLBACK'),
+    });
+    expect(await world.db.query(`SELECT id FROM projects WHERE name = 'rolled back'`)).toEqual([]);
+  });
+
   it('loses nothing when its connections are killed: every user who retries ends with one claim', async () => {
     const tenant = await world.tenant();
     await tenant.currency({ code: 'gems' });

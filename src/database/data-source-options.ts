@@ -83,8 +83,9 @@ class ResilientClient extends Client {
     const query = this.query.bind(this) as (...args: unknown[]) => unknown;
     const guarded = (...args: unknown[]): unknown => {
       const result = query(...args);
-      if (result instanceof Promise) result.catch((error: unknown) => this.cutIfSilent(error));
-      return result;
+      if (!(result instanceof Promise)) return result;
+      result.catch((error: unknown) => this.cutIfSilent(error));
+      return args[0] === 'COMMIT' ? result.then(assertCommitted) : result;
     };
     this.query = guarded as typeof this.query;
   }
@@ -94,6 +95,12 @@ class ResilientClient extends Client {
     // with a query under way this cuts the socket, and the pool will not take the connection back
     this.end().catch(() => undefined);
   }
+}
+
+/** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. */
+function assertCommitted(result: { command: string }): unknown {
+  if (result.command !== 'COMMIT') throw new Error(`COMMIT was answered with ${result.command}`);
+  return result;
 }
 
 /** bigint columns arrive as exact numbers; the schema's CHECKs keep them within 2^53 - 1. */
