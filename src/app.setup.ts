@@ -10,6 +10,7 @@ import { StartupError } from './common/startup-error';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 import type { Config } from './config';
 import { serveDocs } from './openapi';
+import { secureAnswer } from './security-headers';
 
 const BODY_LIMIT = '16kb';
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
@@ -40,6 +41,7 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   app.disable('etag');
   trustProxies(app, config);
   app.use(identifyRequest);
+  app.use(secureAnswer);
   app.enableCors(corsOf(config));
   app.use(refuseBareOptions);
   app.use(stripVersion);

@@ -14,6 +14,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, errorBody } from './common/api-error';
 import type { ErrorCode } from './common/error-catalogue';
 import { StartupError } from './common/startup-error';
+import { bareSecurityHeaders } from './security-headers';
 
 const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
@@ -120,6 +121,7 @@ function refuse(response: ServerResponse): void {
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {
+  response.setHeaders(bareSecurityHeaders());
   response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' }).end(JSON.stringify(body));
 }
 
@@ -143,6 +145,7 @@ function answerBrokenRequest(cause: { code?: string }, socket: Duplex): void {
       'Content-Type: application/json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(body)}`,
       `X-Request-Id: ${requestId}`,
+      ...Array.from(bareSecurityHeaders(), ([name, value]) => `${name}: ${value}`),
       'Connection: close',
       '',
       body,

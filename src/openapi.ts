@@ -3,6 +3,9 @@ import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swag
 import { API_KEY_SCHEME, DEVELOPER_SCHEME, SERVER_KEY_SCHEME, SESSION_SCHEME } from './auth/route.decorators';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 
+/** Swagger UI is there, and everything that it loads below it. */
+export const DOCS_PATH = 'docs';
+
 const DESCRIPTION = `Referral codes and currency rewards for apps.
 
 **Try it:** press *Authorize*, paste the client key and the second user's session token that \`npm start\` printed,
@@ -70,12 +73,12 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
   return { ...document, paths: Object.fromEntries(paths) as OpenAPIObject['paths'] };
 }
 
-/** Serves Swagger UI at `/docs` and the document at `/docs-json`. */
+/** Serves Swagger UI at `/docs` and the document at `/docs-json` and `/docs-yaml`. */
 export function serveDocs(app: INestApplication): void {
-  SwaggerModule.setup('docs', app, () => openApiDocument(app), {
+  SwaggerModule.setup(DOCS_PATH, app, () => openApiDocument(app), {
     customSiteTitle: 'Amba Referrals API',
-    jsonDocumentUrl: 'docs-json',
-    yamlDocumentUrl: 'docs-yaml',
+    jsonDocumentUrl: `${DOCS_PATH}-json`,
+    yamlDocumentUrl: `${DOCS_PATH}-yaml`,
     swaggerOptions: { persistAuthorization: true, displayRequestDuration: true, tryItOutEnabled: true },
   });
 }

@@ -12,6 +12,8 @@ class ConfigDto {
 /** What an app may read before anybody has signed in. There is nothing yet that it must know. */
 const CLIENT_CONFIG = {};
 const ETAG = `"${createHash('sha256').update(JSON.stringify(CLIENT_CONFIG)).digest('base64url')}"`;
+/** A browser may keep it, asks each time whether it still holds, and shares it with nobody. */
+const HEADERS = { ETag: ETAG, 'Cache-Control': 'private, no-cache' };
 
 @ApiTags('Config')
 @Controller('client/config')
@@ -33,6 +35,6 @@ export class ClientConfigController {
   getConfig(@Headers('If-None-Match') known?: string) {
     const tags = (known ?? '').split(',').map((tag) => tag.trim().replace(/^W\//, ''));
     const isKnown = tags.includes(ETAG) || tags.includes('*');
-    return new Reply(CLIENT_CONFIG, { status: isKnown ? 304 : 200, headers: { ETag: ETAG } });
+    return new Reply(CLIENT_CONFIG, { status: isKnown ? 304 : 200, headers: HEADERS });
   }
 }
