@@ -1,7 +1,13 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { createHash, randomUUID } from 'node:crypto';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import {
+  IsNull,
+  type DataSource,
+  type EntityManager,
+  type FindOptionsWhere,
+  type QueryRunner,
+} from 'typeorm';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { violatedRule } from '../common/database-error';
@@ -43,6 +49,10 @@ const REFUSAL_BY_CONSTRAINT: Record<string, ClaimRefusal | 'IDEMPOTENCY_MISMATCH
   // erased since the guard let the request in
   app_users_erased_for_good: 'INVALID_TOKEN',
 };
+
+const CLAIMABLE: FindOptionsWhere<ReferralCode> = { isActive: true, deletedAt: IsNull() };
+/** The id of no user. */
+const NOBODY = '00000000-0000-0000-0000-000000000000';
 
 /**
  * Claims a referral code: decided and stored under one lock, paid after the commit (`docs/architecture.md`).
@@ -108,12 +118,13 @@ export class ReferralsService {
   private async claimUnderLock(queryRunner: QueryRunner, request: ClaimRequest): Promise<ReferralClaim> {
     const { manager } = queryRunner;
     const { caller, claimId, idempotency } = request;
-    const code = await this.lockCode(manager, request);
+    const found = await this.lockCode(manager, request, CLAIMABLE);
 
     // a twin with the same key may have finished while we waited for the lock
     const earlier = idempotency && (await this.findReplay(manager, caller, idempotency));
     if (earlier) return earlier;
 
+    const code = await this.assertOwnerActive(manager, caller.projectId, found);
     await this.decide(manager, caller, code);
     const { projectId, userId: refereeId } = caller;
     const claim = manager.create(ReferralClaim, {
@@ -134,17 +145,37 @@ export class ReferralsService {
     return claim;
   }
 
-  /** Everything about a code is decided and changed under this lock. @throws ApiError INVALID_CODE */
-  private async lockCode(
+  /**
+   * Everything about a code is decided and changed under this lock.
+   *
+   * @param only which codes count; the database does as much for any other as for one that never was
+   * @throws ApiError INVALID_CODE for what cannot be a code
+   */
+  private lockCode(
     manager: EntityManager,
     { caller, codeCanonical }: ClaimRequest,
-  ): Promise<ReferralCode> {
+    only: FindOptionsWhere<ReferralCode> = {},
+  ): Promise<ReferralCode | null> {
     if (codeCanonical === undefined) throw new ApiError('INVALID_CODE');
-    const code = await manager.findOne(ReferralCode, {
-      where: { projectId: caller.projectId, codeCanonical },
+    return manager.findOne(ReferralCode, {
+      where: { projectId: caller.projectId, codeCanonical, ...only },
       lock: { mode: 'pessimistic_write' },
     });
-    if (code === null) throw new ApiError('INVALID_CODE');
+  }
+
+  /**
+   * Looks for an owner without a code too: how long the refusal takes must not tell whether there is one.
+   *
+   * @throws ApiError INVALID_CODE without a code, and for a disabled owner
+   */
+  private async assertOwnerActive(
+    manager: EntityManager,
+    projectId: string,
+    code: ReferralCode | null,
+  ): Promise<ReferralCode> {
+    const ownerId = code === null ? NOBODY : code.userId;
+    const isOwnerActive = ownerId === null || (await this.users.isActive(projectId, ownerId, manager));
+    if (code === null || !isOwnerActive) throw new ApiError('INVALID_CODE');
     return code;
   }
 
@@ -162,9 +193,6 @@ export class ReferralsService {
       claimerId: userId,
       code: {
         ownerId: code.userId,
-        isActive: code.isActive,
-        isDeleted: code.deletedAt !== null,
-        isOwnerActive: code.userId === null || (await this.users.isActive(projectId, code.userId, manager)),
         currentUses: code.currentUses,
         maxUses: code.maxUses,
       },
