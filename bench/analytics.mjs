@@ -1,8 +1,6 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { prepare } from '../scripts/prepare.mjs';
+import { cpus } from 'node:os';
 import { indexCost, naiveReport, seed } from './analytics-data.mjs';
+import { BENCH, load, withApp } from './app.mjs';
 
 /**
  * Times the analytics route on projects with a million claims, beside a plain aggregation of the same rows in the same
@@ -27,53 +25,18 @@ const SCENARIOS = [
   { name: 'all in the last 24 hours: 100,000 codes, steep', codes: 100_000, steepness: 3, days: 1 },
 ];
 
-prepare();
-const load = (path) => import(join(import.meta.dirname, '../dist', path));
-const { EmbeddedPostgres } = await load('src/database/embedded-postgres.js');
-const { migrate } = await load('src/database/migrate.js');
-const { loadConfig } = await load('src/config.js');
-const { AppModule } = await load('src/app.module.js');
-const { configureApp } = await load('src/app.setup.js');
 const { ProjectsService } = await load('src/projects/projects.service.js');
 const { RollupsService } = await load('src/analytics/rollups.service.js');
-const { NestFactory } = await import('@nestjs/core');
 
-/** Whom the audit log names. */
-const BENCH = { kind: 'command_line', id: null, name: 'bench', address: null, requestId: null };
+await withApp({}, async (app, databaseUrl) => {
+  console.log(`${CLAIMS.toLocaleString('en')} claims a project, ${cpus().length} × ${cpus()[0]?.model}`);
+  for (const scenario of SCENARIOS) await measure(app, databaseUrl, scenario);
+});
 
-const dataDir = mkdtempSync(join(tmpdir(), 'amba-bench-'));
-// PostgreSQL may have to run under another account, which must find its way in
-chmodSync(dataDir, 0o755);
-const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
-try {
-  await migrate(postgres.url);
-  const app = await startApp(postgres.url);
-  try {
-    console.log(`${CLAIMS.toLocaleString('en')} claims a project, ${cpus().length} × ${cpus()[0]?.model}`);
-    for (const scenario of SCENARIOS) await measure(app, scenario);
-  } finally {
-    await app.close();
-  }
-} finally {
-  await postgres.close();
-  rmSync(dataDir, { recursive: true, force: true });
-}
-
-async function startApp(url) {
-  const config = {
-    ...loadConfig({ DATABASE_URL: url, SESSION_SECRET: 'only for the length of a benchmark' }),
-    sweepIntervalMs: 0,
-  };
-  const app = await NestFactory.create(AppModule.on(config, url), { bodyParser: false, logger: ['error'] });
-  configureApp(app, config);
-  await app.listen(0, '127.0.0.1');
-  return app;
-}
-
-async function measure(app, scenario) {
+async function measure(app, databaseUrl, scenario) {
   const { project, keys } = await app.get(ProjectsService).create(BENCH, { name: 'Bench' }, 'development');
   const access = { projectId: project.id, serverKey: keys.server.key };
-  const client = await seed(postgres.url, project.id, { ...scenario, claims: CLAIMS });
+  const client = await seed(databaseUrl, project.id, { ...scenario, claims: CLAIMS });
   console.log(`\n## ${scenario.name}\n`);
 
   const open = await timed(() => report(app, access, Math.min(scenario.days, 30)));
