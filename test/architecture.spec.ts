@@ -56,6 +56,19 @@ describe('docs/errors.md', () => {
   });
 });
 
+describe('docs/threat-model.md', () => {
+  const page = readFileSync(join(ROOT, 'docs/threat-model.md'), 'utf8');
+
+  it('names tests that are there', () => {
+    const named = [...page.matchAll(/`(test\/[\w.-]+)`(?: "([^"]+)")?/g)];
+    expect(named.length).toBeGreaterThan(30);
+    for (const [, file = '', name = ''] of named) {
+      const text = readFileSync(join(ROOT, file), 'utf8').replaceAll("\\'", "'");
+      expect({ file, name, isThere: text.includes(name) }).toEqual({ file, name, isThere: true });
+    }
+  });
+});
+
 describe('the README', () => {
   const readme = () => readFileSync(join(ROOT, 'README.md'), 'utf8');
 

@@ -290,6 +290,32 @@ describe('what cannot work ends with one line and exit code 1', () => {
     expect(output).toMatch(new RegExp(`^The database lacks guards .*: ${guard}\\. Restore [^\\n]*$`));
   });
 
+  it.each([
+    ['a password that is refused', {}, 'refused user'],
+    ['a URL that is malformed', { DATABASE_URL: 'postgres://ops:hunter2@' }, 'DATABASE_URL is malformed'],
+    ['a URL of another kind', { DATABASE_URL: 'mysql://ops:hunter2@h/x' }, 'DATABASE_URL is malformed'],
+    [
+      'a host that is unknown',
+      { DATABASE_URL: 'postgres://ops:hunter2@nowhere.invalid/x' },
+      'nowhere.invalid',
+    ],
+    ['a secret that is short', { SESSION_SECRET: 'hunter2' }, 'SESSION_SECRET is not valid'],
+  ])('and never says a password or a secret: %s', async (_, wrong, message) => {
+    const database = await cloneDatabase();
+    const url = new URL(database.url);
+    url.password = 'hunter2';
+    const { exit, output } = await ends({
+      ...SECRET,
+      DATABASE_WAIT_S: '0',
+      DATABASE_URL: url.href,
+      ...wrong,
+    });
+    await database.drop();
+    expect(exit).toBe(1);
+    expect(output).toContain(message);
+    for (const secret of ['hunter2', SECRET.SESSION_SECRET]) expect(output).not.toContain(secret);
+  });
+
   it('a server that stays down, after a line per try', async () => {
     const { exit, output } = await ends({
       ...SECRET,
