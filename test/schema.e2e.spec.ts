@@ -1,65 +1,110 @@
+import { GLOBAL_TABLES, tenancyFaults } from './support/tenancy';
 import { useWorld } from './support/world';
 
 const world = useWorld();
 
-/** Tables that belong to no tenant: the tenants themselves, the developers who own them, and the record of migrations. */
-const GLOBAL_TABLES = [
-  ...['projects', 'migrations'],
-  ...['developers', 'developer_sessions', 'personal_access_tokens', 'developer_audit_log'],
-];
+/** The start of a tenant table as it should be. */
+const THINGS =
+  'CREATE TABLE things (project_id uuid NOT NULL REFERENCES projects, id uuid NOT NULL, user_id uuid';
+const PKEY = 'PRIMARY KEY (project_id, id)';
+const USER_FKEY = 'FOREIGN KEY (project_id, user_id) REFERENCES app_users (project_id, id)';
 
 describe('the schema carries the tenant', () => {
-  it('in the primary key, every unique constraint and every foreign key of each tenant table', async () => {
-    const tables = await world.db.query(
-      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') ORDER BY 1`,
-    );
-    const tenantTables = tables
-      .map(({ name }: { name: string }) => name)
-      .filter((name: string) => !GLOBAL_TABLES.includes(name));
-    expect(tenantTables.length).toBeGreaterThanOrEqual(10);
-
-    const constraints = await world.db.query(
-      `SELECT c.conrelid::regclass::text AS table, c.conname AS name, c.contype::text AS type, c.confrelid::regclass::text AS target,
-              ARRAY(SELECT a.attname::text FROM unnest(c.conkey) WITH ORDINALITY k (no, place)
-                      JOIN pg_attribute a ON a.attrelid = c.conrelid AND a.attnum = k.no ORDER BY place) AS columns,
-              ARRAY(SELECT a.attname::text FROM unnest(c.confkey) WITH ORDINALITY k (no, place)
-                      JOIN pg_attribute a ON a.attrelid = c.confrelid AND a.attnum = k.no ORDER BY place) AS target_columns
-         FROM pg_constraint c WHERE c.connamespace = 'public'::regnamespace AND c.contype IN ('p', 'u', 'f')`,
-    );
-    const withoutTenant = constraints
-      .filter(({ table }: { table: string }) => !GLOBAL_TABLES.includes(table))
-      .filter(
-        ({
-          type,
-          target,
-          columns,
-          target_columns,
-        }: {
-          type: string;
-          target: string;
-          columns: string[];
-          target_columns: string[];
-        }) => {
-          const tenantOfTarget = target === 'projects' ? 'id' : 'project_id';
-          return columns[0] !== 'project_id' || (type === 'f' && target_columns[0] !== tenantOfTarget);
-        },
-      );
-    expect(withoutTenant).toEqual([]);
-
-    const withPrimaryKey = constraints
-      .filter(({ type }: { type: string }) => type === 'p')
-      .map(({ table }: { table: string }) => table);
-    expect(tenantTables.filter((name: string) => !withPrimaryKey.includes(name))).toEqual([]);
+  it('in the primary key, every unique index and every foreign key of each tenant table', async () => {
+    expect(await tenancyFaults(world.db)).toEqual([]);
   });
 
-  it('in every unique index, also one that is no constraint', async () => {
-    const indexes = await world.db.query(
-      `SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-        WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND c.relname <> ALL ($1)
-          AND NOT EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = i.indrelid AND a.attnum = i.indkey[0] AND a.attname = 'project_id')`,
-      [GLOBAL_TABLES],
+  it('and lists no table as global that is not there', async () => {
+    const tables = await world.db.query(
+      `SELECT relname AS name FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r'`,
     );
-    expect(indexes).toEqual([]);
+    expect(tables.map(({ name }: { name: string }) => name)).toEqual(expect.arrayContaining(GLOBAL_TABLES));
+  });
+
+  it.each<[string, string, string[]]>([
+    ['a table as it should be', `${THINGS}, ${PKEY}, ${USER_FKEY})`, []],
+    [
+      'a table without the tenant',
+      'CREATE TABLE things (id uuid PRIMARY KEY)',
+      ['things has no project_id uuid NOT NULL', 'things_pkey does not begin with project_id'],
+    ],
+    [
+      'a tenant that may be missing, and no primary key',
+      'CREATE TABLE things (project_id uuid REFERENCES projects, id uuid)',
+      ['things has no primary key', 'things has no project_id uuid NOT NULL'],
+    ],
+    [
+      'a tenant that is no project',
+      `CREATE TABLE things (project_id uuid NOT NULL, id uuid NOT NULL, ${PKEY})`,
+      ['things.project_id is in no foreign key'],
+    ],
+    [
+      'a primary key that is the id alone',
+      `${THINGS}, PRIMARY KEY (id), ${USER_FKEY})`,
+      ['things_pkey does not begin with project_id'],
+    ],
+    [
+      'something that is unique across tenants',
+      `${THINGS}, ${PKEY}, ${USER_FKEY}, CONSTRAINT things_user_unique UNIQUE (user_id, project_id))`,
+      ['things_user_unique does not begin with project_id'],
+    ],
+    [
+      'the same as an index of some of the rows',
+      `${THINGS}, ${PKEY}, ${USER_FKEY}); CREATE UNIQUE INDEX things_one ON things (user_id) WHERE id IS NOT NULL`,
+      ['things_one does not begin with project_id'],
+    ],
+    [
+      'the same as an index of an expression',
+      `${THINGS}, ${PKEY}, ${USER_FKEY}); CREATE UNIQUE INDEX things_one ON things (md5(id::text))`,
+      ['things_one does not begin with project_id'],
+    ],
+    [
+      'the same as an exclusion',
+      `${THINGS}, ${PKEY}, ${USER_FKEY}, CONSTRAINT things_excluded EXCLUDE USING btree (user_id WITH =))`,
+      ['things_excluded does not begin with project_id'],
+    ],
+    [
+      'a reference by the id alone',
+      `ALTER TABLE app_users ADD CONSTRAINT app_users_id_unique UNIQUE (id);
+       ${THINGS}, ${PKEY}, CONSTRAINT things_user_fkey FOREIGN KEY (user_id) REFERENCES app_users (id))`,
+      [
+        'app_users_id_unique does not begin with project_id',
+        'things_user_fkey does not carry project_id on both sides',
+      ],
+    ],
+    [
+      'a reference to a row of a tenant that another column names',
+      `${THINGS}, of_project uuid, ${PKEY},
+        CONSTRAINT things_user_fkey FOREIGN KEY (of_project, user_id) REFERENCES app_users (project_id, id))`,
+      ['things_user_fkey does not carry project_id on both sides'],
+    ],
+    ['a reference that nothing holds to', `${THINGS}, ${PKEY})`, ['things.user_id is in no foreign key']],
+    [
+      'a reference that does not hold yet',
+      `${THINGS}, ${PKEY}); ALTER TABLE things ADD CONSTRAINT things_user_fkey ${USER_FKEY} NOT VALID`,
+      ['things_user_fkey is not validated'],
+    ],
+    [
+      'a reference from a global table',
+      `ALTER TABLE developers ADD COLUMN project_id uuid, ADD COLUMN user_id uuid,
+         ADD CONSTRAINT developers_user_fkey ${USER_FKEY}`,
+      ['developers is listed as global and has a project_id'],
+    ],
+    [
+      'a table where nobody looks',
+      'CREATE SCHEMA elsewhere; CREATE TABLE elsewhere.things (id uuid PRIMARY KEY)',
+      ['elsewhere.things lies outside of the schema public'],
+    ],
+  ])('or says so: %s', async (_, statements, faults) => {
+    const queryRunner = world.db.createQueryRunner();
+    await queryRunner.startTransaction();
+    try {
+      await queryRunner.query(statements);
+      expect(await tenancyFaults(queryRunner)).toEqual(faults);
+    } finally {
+      await queryRunner.rollbackTransaction();
+      await queryRunner.release();
+    }
   });
 
   it('and names every constraint after its table', async () => {
