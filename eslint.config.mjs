@@ -40,7 +40,7 @@ export default tseslint.config(
     languageOptions: {
       globals: {
         ...{ process: 'readonly', console: 'readonly', module: 'writable', URL: 'readonly' },
-        ...{ fetch: 'readonly', performance: 'readonly' },
+        ...{ fetch: 'readonly', performance: 'readonly', Buffer: 'readonly' },
       },
     },
   },

@@ -1,0 +1,232 @@
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpus, tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { prepare } from '../scripts/prepare.mjs';
+import { cpuOf, ratio, median } from './rls-figures.mjs';
+import {
+  CLAIMED,
+  CONDITIONS,
+  connect,
+  copyOf,
+  forWriter,
+  OPERATOR_ROLE,
+  seed,
+  SERVER_ROLE,
+} from './rls-stage.mjs';
+
+/**
+ * What row-level security would cost, over HTTP and for the statements alone, beside the same work without it: both at
+ * the same time, so that other programs disturb both alike. Prints Markdown. Linux; needs nothing
+ * but this repository, and cleans up.
+ *
+ *   npm run bench:rls [-- rounds [seconds [works]]]
+ *
+ * The works, separated by commas: `claim`, `my-code` and `balances` over HTTP, `today` and `lean` as statements alone.
+ */
+const ROUNDS = Number(process.argv[2] ?? 9);
+const SECONDS = Number(process.argv[3] ?? 8);
+const WORKS = process.argv[4]?.split(',');
+const HEADER = `| Work | Wall | a second | × | CPU s per 1,000: node | PostgreSQL | both × |
+| --- | --- | ---: | ---: | ---: | ---: | ---: |`;
+/** How much of the time of a slice each work gets. */
+const SHARES = { claim: 1, today: 1 / 2, lean: 1 / 2, 'my-code': 1 / 4, balances: 1 / 4 };
+/** Ways to build the wall: what a policy says, and how a server names its tenant for reads (`rls-tenant.cjs`). */
+const STATEMENTS = ['today', 'lean'];
+const ROUTES = ['claim', 'my-code', 'balances'];
+const VARIANTS = [
+  { name: 'none, as a control', works: STATEMENTS },
+  { name: 'none, as a control', works: ROUTES },
+  { name: 'evaluated once', condition: CONDITIONS.once, works: STATEMENTS },
+  { name: 'a transaction for each read', condition: CONDITIONS.each, reads: 'transaction', works: ROUTES },
+  { name: 'transactions only', condition: CONDITIONS.each, reads: 'never', works: ['claim'] },
+  { name: 'the connection remembers', condition: CONDITIONS.each, reads: 'session', works: ROUTES },
+  { name: 'evaluated for each row', condition: CONDITIONS.each, works: STATEMENTS },
+];
+const SECRET = 'only for the length of a benchmark';
+
+prepare();
+const load = (path) => import(join(import.meta.dirname, '../dist', path));
+const { EmbeddedPostgres } = await load('src/database/embedded-postgres.js');
+const { migrate } = await load('src/database/migrate.js');
+const { generateApiKey, digestOf } = await load('src/auth/api-key.js');
+const { signSessionToken } = await load('src/auth/session-token.js');
+
+const credentials = {
+  generateKey: () => generateApiKey('client', 'production'),
+  digestOf,
+  signSession: async (claims) => (await signSessionToken(claims, SECRET, 86_400)).token,
+};
+
+const dataDir = mkdtempSync(join(tmpdir(), 'amba-bench-'));
+// PostgreSQL may have to run under another account, which must find its way in
+chmodSync(dataDir, 0o755);
+const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
+const children = [];
+try {
+  await measure();
+} finally {
+  for (const child of children) await stop(child);
+  await postgres.close();
+  rmSync(dataDir, { recursive: true, force: true });
+}
+
+async function measure() {
+  const admin = await connect(postgres.url);
+  await waitForDisk(admin);
+  await admin.query('CREATE DATABASE bench');
+  const source = new URL(postgres.url);
+  source.pathname = '/bench';
+  await migrate(source.href);
+  const projects = await seed(source.href, credentials);
+  const generators = [0, 1].map(() => fork(join(import.meta.dirname, 'rls-load.mjs')));
+  children.push(...generators);
+  for (const generator of generators) generator.send({ projects });
+  console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, ${ROUNDS} rounds\n`);
+  console.log(HEADER);
+  for (const [no, variant] of VARIANTS.entries()) {
+    const works = variant.works.filter((work) => WORKS?.includes(work) ?? true);
+    if (works.length === 0) continue;
+    const urls = [
+      await copyOf(source.href, `plain_${no}`),
+      await copyOf(source.href, `walled_${no}`, variant.condition),
+    ];
+    const pair = variant.works === STATEMENTS ? bare(urls, variant) : await servers(urls, variant, projects);
+    const bench = { admin, generators, next: [CLAIMED, CLAIMED] };
+    for (const work of works) report(work, variant.name, await compare(bench, work, pair));
+    for (const { child } of pair) await stop(child);
+  }
+  await admin.end();
+}
+
+/** The databases themselves. */
+function bare([plain, walled], { condition }) {
+  return [{ url: plain }, { url: walled, isProtected: condition !== undefined }];
+}
+
+async function servers([plain, walled], { reads }, projects) {
+  return [await serve(plain), await serve(reads === 'never' ? forWriter(walled) : walled, reads, projects)];
+}
+
+async function stop(child) {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill();
+  await once(child, 'exit');
+}
+
+/** A throw-away database does not wait for the disk; a claim does. */
+async function waitForDisk(admin) {
+  for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes']) {
+    await admin.query(`ALTER SYSTEM SET ${setting} = on`);
+  }
+  await admin.query('SELECT pg_reload_conf()');
+  for (let isOn = false; !isOn;) {
+    const { rows } = await admin.query('SHOW fsync');
+    isOn = rows[0].fsync === 'on';
+  }
+}
+
+function databaseOf(url) {
+  return new URL(url).pathname.slice(1);
+}
+
+async function serve(url, reads, projects) {
+  const preload = reads === undefined ? [] : ['--require', join(import.meta.dirname, 'rls-tenant.cjs')];
+  const env = {
+    ...{ ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0' },
+    ...{
+      DATABASE_URL: url,
+      SESSION_SECRET: SECRET,
+      RLS_READS: reads,
+      RLS_OPERATOR: OPERATOR_ROLE,
+      RLS_SERVER: SERVER_ROLE,
+    },
+    RLS_PROJECTS: JSON.stringify((projects ?? []).map(({ id }) => id)),
+  };
+  const main = join(import.meta.dirname, '../dist/src/main.js');
+  const child = spawn(process.execPath, [...preload, main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  let said = '';
+  for await (const chunk of child.stdout) {
+    said += chunk;
+    const base = /API\s+(http\S+)\/v1/.exec(said)?.[1];
+    if (base) return { url: base, database: databaseOf(url), pid: child.pid, child };
+  }
+  throw new Error(`The server did not start: ${said}`);
+}
+
+/** Both at once; the two load generators change sides after each round. */
+async function compare({ admin, generators, next }, work, pair) {
+  const rounds = [];
+  // the first round warms up
+  for (let round = -1; round < ROUNDS; round += 1) {
+    const slices = pair.map(async ({ url, database = databaseOf(url), pid, isProtected }, side) => {
+      const generator = generators[(side + round + 1) % 2];
+      const task = { work, url, isProtected, from: next[side], ms: SHARES[work] * SECONDS * 1000 };
+      const { figures, last } = await slice({ admin, generator, database, pid }, task);
+      next[side] = last;
+      return figures;
+    });
+    const figures = await Promise.all(slices);
+    if (round >= 0) rounds.push(figures);
+  }
+  return rounds;
+}
+
+async function slice({ admin, generator, database, pid }, task) {
+  const [warm, done, after] = ['warm', 'done', 'next'].map((key) => tell(generator, key));
+  generator.send(task);
+  await warm;
+  const start = await cpu(admin, database, pid);
+  const result = await done;
+  const end = await cpu(admin, database, pid);
+  const perThousand = (seconds) => (seconds / result.count) * 1000;
+  const figures = {
+    perSecond: result.count / result.seconds,
+    node: perThousand(pid === undefined ? result.cpu : end.node - start.node),
+    postgres: perThousand(used(start.connections, end.connections)),
+  };
+  return { figures, last: (await after).next };
+}
+
+function tell(child, key) {
+  return new Promise((resolve, reject) => {
+    const onExit = (code) => reject(new Error(`The load generator ended with ${code}`));
+    const onMessage = (message) => {
+      if (!(key in message)) return;
+      child.off('message', onMessage).off('exit', onExit);
+      resolve(message);
+    };
+    child.on('message', onMessage).on('exit', onExit);
+  });
+}
+
+/** Seconds that each process has used so far: the server's, and those of its connections. */
+async function cpu(admin, database, pid) {
+  const { rows } = await admin.query(
+    `SELECT pid FROM pg_stat_activity WHERE datname = $1 AND backend_type = 'client backend'`,
+    [database],
+  );
+  return {
+    node: pid === undefined ? 0 : cpuOf(pid),
+    connections: new Map(rows.map((row) => [row.pid, cpuOf(row.pid)])),
+  };
+}
+
+/** Of those that are there at the end: a pool opens and closes some. */
+function used(start, end) {
+  return [...end].reduce((sum, [pid, seconds]) => sum + seconds - (start.get(pid) ?? 0), 0);
+}
+
+function report(work, name, pairs) {
+  const total = ({ node, postgres }) => node + postgres;
+  const both = (value, digits) =>
+    [0, 1].map((side) => median(pairs.map((pair) => value(pair[side]))).toFixed(digits)).join(' → ');
+  const change = (value) => ratio(pairs.map(([without, variant]) => value(variant) / value(without)));
+  const columns = [
+    ...[work, name, both(({ perSecond }) => perSecond, 0), change(({ perSecond }) => perSecond)],
+    ...[both(({ node }) => node, 3), both(({ postgres }) => postgres, 3), change(total)],
+  ];
+  console.log(`| ${columns.join(' | ')} |`);
+}
