@@ -42,6 +42,7 @@ export function configureApp(app: NestExpressApplication, config: Config): void 
   trustProxies(app, config);
   app.use(identifyRequest);
   app.use(secureAnswer);
+  app.use(leaveFreshnessToRoutes);
   app.enableCors(corsOf(config));
   app.use(refuseBareOptions);
   app.use(stripVersion);
@@ -71,6 +72,12 @@ function identifyRequest(request: Request, response: Response, next: NextFunctio
   const id = typeof given === 'string' && OUR_REQUEST_ID.test(given) ? given : randomUUID();
   (request as RequestWithId).id = id;
   response.setHeader('X-Request-Id', id);
+  next();
+}
+
+/** Express would answer `If-None-Match: *` with 304 on every GET; a route that has an ETag says it itself. */
+function leaveFreshnessToRoutes(request: Request, _response: Response, next: NextFunction): void {
+  Object.defineProperty(request, 'fresh', { value: false });
   next();
 }
 

@@ -127,4 +127,11 @@ describe('the configuration', () => {
     expect(known.headers.etag).toBe(etag);
     await read({ 'if-none-match': '"x"', authorization: 'Bearer stale' }).expect(200);
   });
+
+  it('is the only route that a 304 is an answer of', async () => {
+    const { session_token: token } = await anonymous();
+    const headers = { 'x-api-key': tenant.clientKey, authorization: `Bearer ${token}`, 'if-none-match': '*' };
+    await world.http.get('/v1/client/config').set(headers).expect(304);
+    await world.http.get('/v1/client/users/me').set(headers).expect(200);
+  });
 });
