@@ -1,51 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { createServer, type Server } from 'node:http';
+import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { IdentityTokensService } from '../src/users/identity-tokens.service';
+import { IdentityProvider } from './support/identity-provider';
 import { startWorld, tally, useWorld, type Tenant, TESTER } from './support/world';
 
-/** The key server of an identity provider, and the provider's signature. */
-class Provider {
-  private readonly keys = generateKeyPair('RS256', { extractable: true });
-  private readonly server: Server = createServer((_, response) => {
-    void this.jwks().then((jwks) =>
-      response.setHeader('content-type', 'application/json').end(JSON.stringify(jwks)),
-    );
-  });
-
-  async listen(): Promise<string> {
-    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
-    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}/keys`;
-  }
-
-  async token(sub: unknown, overrides: { iss?: string; aud?: string; exp?: string } = {}): Promise<string> {
-    return new SignJWT({
-      sub: sub as string,
-      ...(overrides.exp !== '' && { exp: inSeconds(overrides.exp ?? '10 m') }),
-    })
-      .setProtectedHeader({ alg: 'RS256', kid: 'one' })
-      .setIssuer(overrides.iss ?? 'https://accounts.google.com')
-      .setAudience(overrides.aud ?? 'our-app')
-      .setIssuedAt()
-      .sign((await this.keys).privateKey);
-  }
-
-  close(): void {
-    this.server.close();
-  }
-
-  private async jwks() {
-    return {
-      keys: [{ ...(await exportJWK((await this.keys).publicKey)), kid: 'one', alg: 'RS256', use: 'sig' }],
-    };
-  }
-}
-
-/** `10 m`, `-1 m`. */
-const inSeconds = (minutes: string) => Math.floor(Date.now() / 1000) + 60 * Number.parseInt(minutes, 10);
-
-const google = new Provider();
+const google = new IdentityProvider();
 afterAll(() => google.close());
 
 const world = useWorld(async () => ({
