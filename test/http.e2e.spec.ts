@@ -1,4 +1,4 @@
-import { raw } from './support/raw';
+import { exchange } from './support/raw';
 import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, useWorld, type Player, type Tenant } from './support/world';
 
@@ -114,7 +114,7 @@ describe('the error envelope', () => {
       'INVALID_INPUT',
     ],
   ])('is there for %s', async (_, request, status, code) => {
-    const answer = await raw(world.url, request);
+    const answer = await exchange(world.url, request);
     expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
     expect(JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4))).toEqual(envelope(code));
   });
@@ -125,7 +125,7 @@ describe('the error envelope', () => {
     expect(server.requestTimeout).toBe(15_000);
     server.headersTimeout = 300;
     try {
-      const answer = await raw(world.url, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ');
+      const answer = await exchange(world.url, 'GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ');
       expect(answer).toMatch(/^HTTP\/1.1 408 Request Timeout/);
       expect(answer).toContain('"code":"REQUEST_TIMEOUT"');
     } finally {

@@ -1,4 +1,4 @@
-import { raw } from './support/raw';
+import { exchange } from './support/raw';
 import { useWorld, type Tenant } from './support/world';
 
 const world = useWorld({ trustProxy: 1 });
@@ -72,7 +72,7 @@ describe('the answers of the API', () => {
   });
 
   it('may not be stored either when the request was none', async () => {
-    expect(securityOf(headersOf(await raw(world.url, 'GET / HTTP/9\r\n\r\n')))).toEqual(API);
+    expect(securityOf(headersOf(await exchange(world.url, 'GET / HTTP/9\r\n\r\n')))).toEqual(API);
   });
 
   it('may be kept by the browser that asks again each time: the configuration of an app', async () => {

@@ -1,0 +1,153 @@
+import { Crowd, descriptorLimit } from './support/crowd';
+import { answersIn, RawClient } from './support/raw';
+import { useWorld, type Tenant } from './support/world';
+
+/** Clients that are slow, silent or gone, many at once: another one's claim is paid meanwhile, and they are cut off. */
+const world = useWorld();
+
+jest.setTimeout(120_000);
+
+const IDLE = 5_000;
+const SLOW = 300;
+/** A process needs descriptors for other things too. */
+const SPARE = 500;
+
+let tenant: Tenant;
+let crowd: Crowd | undefined;
+
+beforeAll(async () => {
+  tenant = await world.tenant();
+  await tenant.currency({ code: 'gems' });
+  await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
+});
+
+const server = () => world.app.getHttpServer();
+const port = () => Number(new URL(world.url).port);
+
+/** As long as it takes to open them all, nobody is cut off; `cutSoon` then shows that they will be. */
+beforeEach(() => {
+  server().headersTimeout = 100_000;
+  server().requestTimeout = 100_000;
+});
+
+afterEach(() => {
+  crowd?.leave();
+  crowd = undefined;
+  server().headersTimeout = 10_000;
+  server().requestTimeout = 15_000;
+});
+
+const cutSoon = () => {
+  server().headersTimeout = 200;
+  server().requestTimeout = 200;
+};
+const connections = () =>
+  new Promise<number>((resolve) => server().getConnections((_: unknown, count: number) => resolve(count)));
+const standing = async (count: number) => {
+  while ((await connections()) < count) await new Promise((resolve) => setTimeout(resolve, 50));
+};
+
+async function expectAClaimToBePaid(): Promise<void> {
+  const player = await tenant.player();
+  const { body } = await world.claim(player, 'PROMO').expect(201);
+  expect(body.data.rewards).toEqual([{ currency_code: 'gems', amount: 5, granted: 5, status: 'granted' }]);
+  expect(await world.balance(player, 'gems')).toBe(5);
+}
+
+const POST = `POST /v1/client/referrals/claim HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n`;
+
+const enough = descriptorLimit() > IDLE + SPARE;
+if (!enough) {
+  process.stdout.write(
+    `${IDLE} idle connections: skipped, since a process may have ${descriptorLimit()} descriptors here (ulimit -n)\n`,
+  );
+}
+
+(enough ? it : it.skip)(
+  `${IDLE} connections that say nothing do not stop a claim, and are cut off`,
+  async () => {
+    crowd = new Crowd(port(), IDLE);
+    const { failed } = await crowd.until(({ connected }) => connected === IDLE);
+    expect(failed).toBe(0);
+    await standing(IDLE);
+    await expectAClaimToBePaid();
+    expect(crowd.counts.closed).toBe(0);
+    expect(await connections()).toBeGreaterThanOrEqual(IDLE);
+
+    cutSoon();
+    await crowd.until(({ closed }) => closed === IDLE);
+    await expectAClaimToBePaid();
+  },
+);
+
+it.each([
+  ['slow headers', `${POST}X-Slow: `],
+  ['a slow body', `${POST}Content-Length: 30\r\n\r\n{"code":`],
+  ['a slow body in chunks', `${POST}Transfer-Encoding: chunked\r\n\r\n8\r\n{"code":\r\n`],
+  ['half a request line', 'POST /v1/cli'],
+])(`${SLOW} clients with %s do not stop a claim, and are cut off`, async (_, beginning) => {
+  crowd = new Crowd(port(), SLOW, beginning);
+  await crowd.until(({ connected }) => connected === SLOW);
+  await standing(SLOW);
+  await expectAClaimToBePaid();
+  expect(crowd.counts.closed).toBe(0);
+
+  cutSoon();
+  const { answered } = await crowd.until(({ closed }) => closed === SLOW);
+  expect(answered).toBeGreaterThanOrEqual(SLOW);
+});
+
+it.each([
+  ['headers', `${POST}X-Slow: `],
+  ['a body', `${POST}Content-Length: 30\r\n\r\n{"code":`],
+])('%s that come a byte at a time do not put off the end: 408', async (_, beginning) => {
+  cutSoon();
+  const client = new RawClient(world.url).send(beginning);
+  const drip = setInterval(() => client.send('x'), 50);
+  const received = await client.closed;
+  clearInterval(drip);
+  expect(answersIn(received)).toMatchObject([{ status: 408, code: 'REQUEST_TIMEOUT' }]);
+});
+
+it('the limits are those of the documentation', () => {
+  server().headersTimeout = 10_000;
+  server().requestTimeout = 15_000;
+  expect(server()).toMatchObject({
+    ...{ headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 1_000 },
+  });
+});
+
+it('clients that never read their answers do not stop a claim', async () => {
+  // 100 answers of 300 kB each: more than the buffers between the two hold
+  const deaf = Array.from({ length: 5 }, () => {
+    const client = new RawClient(world.url);
+    client.socket.pause();
+    return client.send('GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100));
+  });
+  await standing(deaf.length);
+  await expectAClaimToBePaid();
+  expect(await connections()).toBeGreaterThanOrEqual(deaf.length);
+  for (const client of deaf) client.socket.destroy();
+});
+
+it('clients that close their own half are answered, and let go', async () => {
+  const halves = Array.from({ length: 100 }, () => {
+    const client = new RawClient(world.url, { allowHalfOpen: true });
+    client.socket.end('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n');
+    return client;
+  });
+  await expectAClaimToBePaid();
+  for (const half of halves) {
+    half.socket.on('end', () => half.socket.destroy());
+    expect(answersIn(await half.closed)).toMatchObject([{ status: 200 }]);
+  }
+});
+
+it('clients that are gone before their answer do not stop a claim', async () => {
+  for (let i = 0; i < 100; i += 1) {
+    const client = new RawClient(world.url).send(`${POST}Content-Length: 2\r\n\r\n{}`);
+    if (i % 2) client.socket.resetAndDestroy();
+    else client.socket.destroy();
+  }
+  await expectAClaimToBePaid();
+});
