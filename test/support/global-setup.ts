@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto';
-import { spawn } from 'node:child_process';
 import { chmodSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -7,6 +6,7 @@ import { Client } from 'pg';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { migrate } from '../../src/database/migrate';
 import { waitForDatabase } from '../../src/database/remote-postgres';
+import { stopWhenWeAreKilled } from './watchdog';
 
 export interface TestServer {
   embedded?: EmbeddedPostgres;
@@ -48,23 +48,4 @@ export function databaseUrl(serverUrl: string, database: string): string {
   const url = new URL(serverUrl);
   url.pathname = `/${database}`;
   return url.href;
-}
-
-/** A killed test run must not leave a server behind: a small process outlives us just long enough to stop it. */
-function stopWhenWeAreKilled(dataDir: string): void {
-  const watch = `
-    const { readFileSync, realpathSync, rmSync } = require('node:fs');
-    const [parent, dataDir] = [Number(process.argv[1]), process.argv[2]];
-    const home = realpathSync(dataDir + '/postgres');
-    setInterval(() => {
-      try { process.kill(parent, 0); } catch {
-        try { process.kill(Number(readFileSync(home + '/data/postmaster.pid', 'utf8').split('\\n')[0]), 'SIGQUIT'); } catch {}
-        for (const folder of [home, dataDir]) rmSync(folder, { recursive: true, force: true });
-        process.exit();
-      }
-    }, 1000);`;
-  spawn(process.execPath, ['-e', watch, String(process.pid), dataDir], {
-    detached: true,
-    stdio: 'ignore',
-  }).unref();
 }

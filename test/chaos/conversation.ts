@@ -1,0 +1,180 @@
+import { strings, type Message } from './wire';
+
+/** Where a transaction can be struck. What is `before` is held on its way to the server, what is `after` on its way back. */
+export const POINTS = [
+  'claim before COMMIT',
+  'claim after COMMIT',
+  'grant before its first write',
+  'grant inside',
+  'between the two grants',
+  'grant before COMMIT',
+  'grant after COMMIT',
+  'after a grant',
+  'admin grant before COMMIT',
+  'admin grant after COMMIT',
+] as const;
+export type Point = (typeof POINTS)[number];
+
+const BEGINS = /(^|;)\s*(begin|start\s+transaction)\b/i;
+const COMMITS = /(^|;)\s*commit\b/i;
+const ROLLS_BACK = /(^|;)\s*rollback\b(?!\s+to\b)/i;
+const CLAIMS = /\binsert\s+into\s+"?referral_claims\b/i;
+const GRANTS_BY_HAND = /\binsert\s+into\s+"?admin_grants\b/i;
+const MOVES_MONEY = /\b(insert\s+into\s+"?currency_transactions|update\s+"?balances)\b/i;
+
+interface Transaction {
+  /** Opened by BEGIN; otherwise it ends with its statement. */
+  isExplicit: boolean;
+  claims: boolean;
+  grantsByHand: boolean;
+  movesMoney: boolean;
+  /** The first write of money has been answered. */
+  hasMoved: boolean;
+  /** Something was sent after the first write of money. */
+  wentOn: boolean;
+}
+
+/** What the client has asked and the server not yet answered. */
+interface Request {
+  kind: 'simple' | 'execute' | 'sync';
+  transaction: Transaction;
+  movesMoney: boolean;
+  commits: boolean;
+  failed: boolean;
+}
+
+/**
+ * Listens to one connection and knows which transaction it is in, by the tables that are written and by COMMIT: not by
+ * exact statements or their number, so that it also understands statements that are merged, prepared or pipelined.
+ */
+export class Conversation {
+  /** The process that serves this connection. */
+  backendPid?: number;
+  private readonly statements = new Map<string, string>();
+  private readonly portals = new Map<string, string>();
+  private readonly requests: Request[] = [];
+  private transaction = newTransaction();
+
+  /** The points that this message of the client stands at, before it is passed on. */
+  ask({ type, body }: Message): Point[] {
+    switch (type) {
+      case 'P': {
+        const [name = '', sql = ''] = strings(body, 2);
+        this.statements.set(name, sql);
+        return [];
+      }
+      case 'B': {
+        const [portal = '', statement = ''] = strings(body, 2);
+        this.portals.set(portal, this.statements.get(statement) ?? '');
+        return [];
+      }
+      case 'E':
+        return this.run(this.portals.get(strings(body, 1)[0] ?? '') ?? '', 'execute');
+      case 'Q':
+        return this.run(strings(body, 1)[0] ?? '', 'simple');
+      case 'S':
+        return this.sync();
+      default:
+        return [];
+    }
+  }
+
+  /** The points that this message of the server stands at, before it is passed on. */
+  answer({ type, body }: Message): Point[] {
+    switch (type) {
+      case 'K':
+        this.backendPid = body.readUInt32BE(0);
+        return [];
+      case 'C':
+        return this.complete(strings(body, 1)[0] ?? '');
+      case 'I':
+      case 's':
+        return this.complete('');
+      case 'E':
+        this.fail();
+        return [];
+      case 'Z':
+        return this.ready();
+      default:
+        return [];
+    }
+  }
+
+  private run(sql: string, kind: 'simple' | 'execute'): Point[] {
+    const { transaction } = this;
+    const points: Point[] = [];
+    const movesMoney = MOVES_MONEY.test(sql);
+    const isFirstWrite = movesMoney && !transaction.movesMoney;
+    transaction.isExplicit ||= BEGINS.test(sql);
+    transaction.claims ||= CLAIMS.test(sql);
+    transaction.grantsByHand ||= GRANTS_BY_HAND.test(sql);
+    if (subjectOf(transaction) === 'grant' && !transaction.wentOn) {
+      transaction.wentOn = true;
+      points.push('between the two grants');
+    }
+    transaction.movesMoney ||= movesMoney;
+    const subject = subjectOf(transaction);
+    if (isFirstWrite && subject === 'grant') points.push('grant before its first write');
+
+    const commits = transaction.isExplicit ? COMMITS.test(sql) : kind === 'simple';
+    if (commits && subject) points.push(`${subject} before COMMIT`);
+    this.requests.push({ kind, transaction, movesMoney, commits, failed: false });
+    if (commits || ROLLS_BACK.test(sql)) this.transaction = newTransaction();
+    return points;
+  }
+
+  /** Ends a transaction that no BEGIN opened. */
+  private sync(): Point[] {
+    const { transaction } = this;
+    const commits = !transaction.isExplicit;
+    const subject = subjectOf(transaction);
+    this.requests.push({ kind: 'sync', transaction, movesMoney: false, commits, failed: false });
+    if (commits) this.transaction = newTransaction();
+    return commits && subject ? [`${subject} before COMMIT`] : [];
+  }
+
+  private complete(tag: string): Point[] {
+    const request = this.requests[0];
+    if (request === undefined) return [];
+    const points: Point[] = [];
+    const { transaction } = request;
+    if (request.movesMoney && !transaction.hasMoved) {
+      transaction.hasMoved = true;
+      if (subjectOf(transaction) === 'grant') points.push('grant inside');
+    }
+    if (transaction.isExplicit && request.commits && tag === 'COMMIT') points.push(...committed(transaction));
+    if (request.kind === 'execute') this.requests.shift();
+    return points;
+  }
+
+  /** After an error the server passes over everything up to the next sync. */
+  private fail(): void {
+    while (this.requests[0]?.kind === 'execute') this.requests.shift();
+    if (this.requests[0]) this.requests[0].failed = true;
+  }
+
+  private ready(): Point[] {
+    const request = this.requests.shift();
+    if (!request?.commits || request.failed || request.transaction.isExplicit) return [];
+    return committed(request.transaction);
+  }
+}
+
+function newTransaction(): Transaction {
+  return {
+    ...{ isExplicit: false, claims: false, grantsByHand: false },
+    ...{ movesMoney: false, hasMoved: false, wentOn: false },
+  };
+}
+
+function subjectOf(transaction: Transaction): 'claim' | 'admin grant' | 'grant' | undefined {
+  if (transaction.claims) return 'claim';
+  if (transaction.grantsByHand) return 'admin grant';
+  return transaction.movesMoney ? 'grant' : undefined;
+}
+
+function committed(transaction: Transaction): Point[] {
+  const subject = subjectOf(transaction);
+  if (subject === undefined) return [];
+  return [`${subject} after COMMIT`, ...(subject === 'grant' ? (['after a grant'] as const) : [])];
+}

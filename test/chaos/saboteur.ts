@@ -1,0 +1,160 @@
+import type { AppProcess } from './app-process';
+import type { Cluster } from './cluster';
+import type { Point } from './conversation';
+import type { PlannedFault } from './plan';
+import type { Lane, Link, Proxy } from './proxy';
+
+const TICK_MS = 50;
+/** Answers that clients must have got between one fault and the next. */
+const ANSWERS_BETWEEN = 5;
+
+export interface Instance {
+  app: AppProcess;
+  proxy: Proxy;
+}
+
+/** A fault that has struck. */
+export interface Strike {
+  fault: PlannedFault;
+  app: string;
+  /** Since the first fault could strike. */
+  atMs: number;
+}
+
+/**
+ * Does what was planned, one fault after the other. A fault is armed when its time has come and clients have been
+ * answered since the one before: there is nothing to be learnt from breaking what is broken still. It strikes when the
+ * first transaction reaches its point, and at random at once.
+ */
+export class Saboteur {
+  readonly strikes: Strike[] = [];
+  private readonly startedAt = Date.now();
+  private readonly ticking: NodeJS.Timeout;
+  private armed: PlannedFault[] = [];
+  private next: PlannedFault;
+  private before = { at: Date.now(), answers: 0 };
+
+  constructor(
+    private readonly cluster: Cluster,
+    private readonly instances: Instance[],
+    private readonly plan: Iterator<PlannedFault, never>,
+    private readonly answers: () => number,
+  ) {
+    this.next = plan.next().value;
+    this.ticking = setInterval(() => this.tick(), TICK_MS);
+  }
+
+  private tick(): void {
+    for (const fault of this.armed.filter(({ place }) => place === 'at random')) this.strikeAtRandom(fault);
+    const { at, answers } = this.before;
+    if (Date.now() < at + this.next.afterMs || this.answers() < answers + ANSWERS_BETWEEN) return;
+    this.armed.push(this.next);
+    this.before = { at: Date.now(), answers: this.answers() };
+    this.next = this.plan.next().value;
+  }
+
+  /** A transaction of this app stands at these points; the oldest fault that waits for one of them strikes. */
+  reached(points: Point[], { app }: Instance, link: Link, lane: Lane): void {
+    const index = this.armed.findIndex(({ place }) => points.some((point) => point === place));
+    const [fault] = index === -1 ? [] : this.armed.splice(index, 1);
+    if (fault === undefined) return;
+    const strike = () => {
+      if (this.strike(fault, app, link, lane)) this.record(fault, app);
+      else this.armed.push(fault);
+    };
+    // the app has its answer before it is struck
+    if (fault.place === 'after a grant') setImmediate(strike);
+    else strike();
+  }
+
+  stop(): void {
+    clearInterval(this.ticking);
+    this.armed = [];
+  }
+
+  /** @returns false when what should be struck was gone already */
+  private strike({ kind, muteMs }: PlannedFault, app: AppProcess, link: Link, lane: Lane): boolean {
+    switch (kind) {
+      case 'kill -9 app':
+        return instead(lane, app.kill());
+      case 'kill -9 backend':
+        return instead(lane, killBackend(link));
+      case 'pg_terminate_backend':
+        return instead(lane, this.terminate(link));
+      case 'kill -9 postmaster':
+        return instead(lane, this.cluster.killPostmaster());
+      case 'cut link':
+        link.cut();
+        return true;
+      case 'mute link':
+        lane.mute(muteMs);
+        return true;
+      case 'black-hole link':
+        link.blackHole();
+        return true;
+    }
+  }
+
+  /** Whoever should be struck may be down: then a little later. */
+  private strikeAtRandom(fault: PlannedFault): void {
+    const { app, proxy } = this.instances[fault.app] as Instance;
+    const links = [...proxy.links];
+    if (!this.strikeAnybody(fault, app, links)) return;
+    this.armed.splice(this.armed.indexOf(fault), 1);
+    this.record(fault, app);
+  }
+
+  private strikeAnybody({ kind, muteMs }: PlannedFault, app: AppProcess, links: Link[]): boolean {
+    switch (kind) {
+      case 'kill -9 app':
+        return app.kill();
+      case 'kill -9 backend':
+        return links.length > 0 && killBackend(pickAny(links));
+      case 'pg_terminate_backend':
+        return links.length > 0 && this.terminate(pickAny(links));
+      case 'kill -9 postmaster':
+        return this.cluster.killPostmaster();
+      case 'cut link':
+        for (const link of links) link.cut();
+        return links.length > 0;
+      case 'mute link':
+        for (const link of links) for (const lane of [link.toServer, link.toClient]) lane.mute(muteMs);
+        return links.length > 0;
+      case 'black-hole link':
+        for (const link of links) link.blackHole();
+        return links.length > 0;
+    }
+  }
+
+  private terminate(link: Link): boolean {
+    const { backendPid } = link;
+    if (backendPid === undefined) return false;
+    this.cluster.terminateBackend(backendPid).catch(() => undefined);
+    return true;
+  }
+
+  private record(fault: PlannedFault, { name }: AppProcess): void {
+    this.strikes.push({ fault, app: name, atMs: Date.now() - this.startedAt });
+  }
+}
+
+/** The message that stands at the point goes down with whoever was struck. */
+function instead(lane: Lane, struck: boolean): boolean {
+  if (struck) lane.swallow();
+  return struck;
+}
+
+/** Which connection is a matter of timing whatever the seed says. */
+function pickAny(links: Link[]): Link {
+  return links[Math.floor(Math.random() * links.length)] as Link;
+}
+
+function killBackend(link: Link): boolean {
+  const { backendPid } = link;
+  if (backendPid === undefined) return false;
+  try {
+    return process.kill(backendPid, 'SIGKILL');
+  } catch {
+    return false;
+  }
+}
