@@ -1,4 +1,5 @@
-import { DataSource } from 'typeorm';
+import { DataSource, QueryRunnerAlreadyReleasedError } from 'typeorm';
+import { isDatabaseUnavailable } from '../src/common/database-error';
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { RewardsService } from '../src/rewards/rewards.service';
@@ -174,6 +175,18 @@ describe('inTransaction', () => {
       cause: new Error('COMMIT was answered with ROLLBACK'),
     });
     expect(await world.db.query(`SELECT id FROM projects WHERE name = 'rolled back'`)).toEqual([]);
+  });
+
+  it('says that the database is away when its connection was ended between two statements', async () => {
+    const interrupted = inTransaction(world.db, async (queryRunner) => {
+      const [{ pid }] = await queryRunner.query(`SELECT pg_backend_pid() AS pid`);
+      await world.db.query(`SELECT pg_terminate_backend($1)`, [pid]);
+      while (!queryRunner.isReleased) await new Promise((resolve) => setTimeout(resolve, 5));
+      await queryRunner.query(`SELECT 1`);
+    });
+    const error: unknown = await interrupted.catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(QueryRunnerAlreadyReleasedError);
+    expect(isDatabaseUnavailable(error)).toBe(true);
   });
 
   it('loses nothing when its connections are killed: every user who retries ends with one claim', async () => {

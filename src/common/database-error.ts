@@ -45,9 +45,12 @@ const LOST_LINK = [
   'EAI_AGAIN',
   'EHOSTUNREACH',
 ];
-/** What pg and pg-pool say without a code when the link or the pool is gone. */
+/**
+ * What pg and pg-pool say without a code when the link or the pool is gone, and TypeORM at the next statement when the
+ * link was lost between two.
+ */
 const LOST_LINK_MESSAGE =
-  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Driver not Connected/i;
+  /Query runner already released|Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Driver not Connected/i;
 
 /** The database cannot be reached, is starting, stopping, or out of connections: worth a later try. */
 export function isDatabaseUnavailable(error: unknown): boolean {
