@@ -71,10 +71,10 @@ export class Cluster {
     return this.embedded.close();
   }
 
-  /** After `stop`. */
+  /** After `stop`. The data may be a link to elsewhere. */
   remove(): void {
     const home = realpathSync(join(this.folder, 'postgres'));
-    for (const path of [home, this.folder]) rmSync(path, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(home, { recursive: true, force: true, maxRetries: 5 });
   }
 
   private lockFile(): string[] {

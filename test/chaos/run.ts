@@ -1,5 +1,5 @@
 import { execFile, type ChildProcess } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -65,6 +65,7 @@ export class Run {
 
   remove(): void {
     this.cluster?.remove();
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   private async start(): Promise<Cluster> {
