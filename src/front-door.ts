@@ -20,6 +20,10 @@ const HEADERS_TIMEOUT_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 15_000;
 /** Node looks for slow clients this often; its default of 30 s would let them live that much longer. */
 const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
+/** A client that takes nothing of its answer for this long is cut off; what waits for it takes memory. */
+const DEAF_TIMEOUT_MS = 30_000;
+/** Requests of one connection that may wait for their answers. Clients send one at a time. */
+const MAX_WAITING = 10;
 /** How long a shutdown waits for requests under way. */
 const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** How long a connection that says nothing is left open, once no new ones are taken: its request may be on the way. */
@@ -42,13 +46,15 @@ export class FrontDoor {
   });
   private application?: RequestListener;
   private closing = false;
-  private readonly sockets = new Set<Socket>();
+  /** The connections, and how many requests of each have no answer yet. */
+  private readonly waiting = new Map<Socket, number>();
 
   constructor() {
     this.server.on('connection', (socket) => {
-      this.sockets.add(socket);
-      socket.on('close', () => this.sockets.delete(socket));
+      this.waiting.set(socket, 0);
+      socket.on('close', () => this.waiting.delete(socket));
     });
+    this.server.setTimeout(DEAF_TIMEOUT_MS, (socket) => this.cutIfUseless(socket));
     this.server.on('request', (request, response) => this.receive(request, response));
     // node would answer these three on its own, without the envelope
     this.server.on('checkExpectation', ({ socket }) => answerBrokenRequest({}, socket));
@@ -93,15 +99,35 @@ export class FrontDoor {
   private closeSilentConnections(): void {
     this.server.closeIdleConnections();
     // to node a connection that never said anything is not idle
-    for (const socket of this.sockets) if (socket.bytesRead === 0) socket.destroy();
+    for (const socket of this.waiting.keys()) if (socket.bytesRead === 0) socket.destroy();
+  }
+
+  /** Nothing moved for a while: neither an answer that we are still working on, nor a kept connection in its time. */
+  private cutIfUseless(socket: Socket): void {
+    if (this.waiting.get(socket) === 0 || socket.writableLength > 0) socket.destroy();
   }
 
   private receive(request: IncomingMessage, response: ServerResponse): void {
+    const { socket } = request;
+    const count = (change: number) => {
+      const waiting = (this.waiting.get(socket) ?? 0) + change;
+      if (this.waiting.has(socket)) this.waiting.set(socket, waiting);
+      return waiting;
+    };
+    response.on('close', () => count(-1));
+    const waiting = count(+1);
+    // node runs all requests that arrive together; the first one too many ends the connection after its answer
+    if (waiting > MAX_WAITING + 1) return;
+    if (waiting > MAX_WAITING) refuse(response.setHeader('Connection', 'close'), TOO_MANY_WAITING);
+    else this.serve(request, response);
+  }
+
+  private serve(request: IncomingMessage, response: ServerResponse): void {
     if (this.closing) response.setHeader('Connection', 'close');
     const path = request.url?.split('?', 1)[0];
     if (this.application && !(this.closing && path === '/health/ready')) this.application(request, response);
     else if (path === '/health/live') answer(response, 200, { data: { status: 'ok' } });
-    else refuse(response);
+    else refuse(response, new ApiError('SERVICE_UNAVAILABLE'));
   }
 }
 
@@ -113,16 +139,21 @@ function cannotListen(error: NodeJS.ErrnoException, host: string, port: number):
   return new StartupError(message, { cause: error });
 }
 
-function refuse(response: ServerResponse): void {
-  const error = new ApiError('SERVICE_UNAVAILABLE');
+const TOO_MANY_WAITING = new ApiError('RATE_LIMITED', {
+  message: `More than ${MAX_WAITING} requests wait on this connection. Send the next one after an answer.`,
+});
+
+function refuse(response: ServerResponse, error: ApiError): void {
   const requestId = randomUUID();
   response.setHeader('Retry-After', '1').setHeader('X-Request-Id', requestId);
   answer(response, error.status, errorBody(error, requestId));
 }
 
 function answer(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
   response.setHeaders(bareSecurityHeaders());
-  response.writeHead(status, { 'Content-Type': 'application/json; charset=utf-8' }).end(JSON.stringify(body));
+  response.setHeader('Content-Type', 'application/json; charset=utf-8');
+  response.writeHead(status, { 'Content-Length': Buffer.byteLength(text) }).end(text);
 }
 
 const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {

@@ -1,5 +1,6 @@
+import { FrontDoor } from '../src/front-door';
 import { Crowd, descriptorLimit } from './support/crowd';
-import { answersIn, RawClient } from './support/raw';
+import { answersIn, exchange, RawClient } from './support/raw';
 import { useWorld, type Tenant } from './support/world';
 
 /** Clients that are slow, silent or gone, many at once: another one's claim is paid meanwhile, and they are cut off. */
@@ -35,6 +36,7 @@ afterEach(() => {
   crowd = undefined;
   server().headersTimeout = 10_000;
   server().requestTimeout = 15_000;
+  server().setTimeout(30_000);
 });
 
 const cutSoon = () => {
@@ -113,21 +115,49 @@ it('the limits are those of the documentation', () => {
   server().headersTimeout = 10_000;
   server().requestTimeout = 15_000;
   expect(server()).toMatchObject({
-    ...{ headersTimeout: 10_000, requestTimeout: 15_000, connectionsCheckingInterval: 1_000 },
+    ...{
+      headersTimeout: 10_000,
+      requestTimeout: 15_000,
+      connectionsCheckingInterval: 1_000,
+      timeout: 30_000,
+    },
   });
 });
 
-it('clients that never read their answers do not stop a claim', async () => {
-  // 100 answers of 300 kB each: more than the buffers between the two hold
+it('clients that never read their answers do not stop a claim, and are cut off', async () => {
+  server().setTimeout(300);
+  // answers of 300 kB each: more than the buffers between the two hold
   const deaf = Array.from({ length: 5 }, () => {
     const client = new RawClient(world.url);
     client.socket.pause();
-    return client.send('GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100));
+    return client.send('GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(10));
   });
   await standing(deaf.length);
   await expectAClaimToBePaid();
-  expect(await connections()).toBeGreaterThanOrEqual(deaf.length);
+  while ((await connections()) > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   for (const client of deaf) client.socket.destroy();
+});
+
+it('a client that takes nothing of an answer larger than all buffers is cut off', async () => {
+  const door = new FrontDoor();
+  const closed = new Promise((resolve) =>
+    door.open((_, response) => void response.on('close', resolve).end(Buffer.alloc(50_000_000))),
+  );
+  door.server.setTimeout(300);
+  const client = new RawClient(await door.listen({ host: '127.0.0.1', port: 0 }));
+  client.socket.pause();
+  client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+  await closed;
+  client.socket.destroy();
+  await door.close(0);
+});
+
+it('a client that asks without waiting gets ten answers and a 429, whatever it asked for', async () => {
+  const received = await exchange(world.url, 'GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_700));
+  const answers = answersIn(received);
+  expect(answers.map(({ status }) => status)).toEqual([...Array(10).fill(200), 429]);
+  expect(answers.at(-1)?.code).toBe('RATE_LIMITED');
+  await expectAClaimToBePaid();
 });
 
 it('clients that close their own half are answered, and let go', async () => {
