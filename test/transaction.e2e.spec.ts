@@ -65,6 +65,39 @@ describe('a claim whose COMMIT is cut off', () => {
     expect(await world.balance(grace, 'gems')).toBe(5);
   });
 
+  it.each([
+    ['forward and cut', 1],
+    ['cut', 0],
+  ] as const)('at another write: 503 that says that it may be done (%s)', async (verdict, made) => {
+    const body = { code: 'gold', name: 'Gold' };
+    const cuts = cutFirstCommit(verdict);
+    const { headers, body: answer } = await world.http
+      .post(`/v1/admin/projects/${tenant.id}/currencies`)
+      .set(tenant.server)
+      .send(body)
+      .expect(503);
+    expect(cuts()).toBe(1);
+    expect(headers['retry-after']).toBe('1');
+    expect(answer.error).toMatchObject({
+      code: 'SERVICE_UNAVAILABLE',
+      message: 'The database was lost at the last moment: it may be done. Look before you do it again.',
+    });
+    expect(await world.db.query(`SELECT id FROM currencies WHERE code = 'gold'`)).toHaveLength(made);
+  });
+
+  it('at the payment: no try is counted against the promise, and the sweep pays it', async () => {
+    let commits = 0;
+    proxy.onClientData = (chunk) => (chunk.includes('COMMIT') && (commits += 1) === 2 ? 'cut' : 'forward');
+    const { body } = await world.claim(grace, 'PROMO').expect(201);
+    expect(body.data.rewards).toMatchObject([{ status: 'pending' }]);
+    expect(commits).toBe(2);
+    expect(await world.db.query('SELECT attempts, last_error FROM reward_grants')).toEqual([
+      { attempts: 0, last_error: null },
+    ]);
+    await world.app.get(RewardsService).sweep(new Date(Date.now() + 60_000));
+    expect(await world.balance(grace, 'gems')).toBe(5);
+  });
+
   function cutFirstCommit(verdict: Verdict): () => number {
     let cuts = 0;
     proxy.onClientData = (chunk) => {

@@ -2,7 +2,13 @@ import { ArgumentsHost, Catch, ExceptionFilter, HttpException, Logger } from '@n
 import { HttpAdapterHost } from '@nestjs/core';
 import { ApiError, errorBody } from './api-error';
 import { type ErrorCode } from './error-catalogue';
-import { isDatabaseUnavailable, isLockTimeout, isRetryable, isStatementTimeout } from './database-error';
+import {
+  CommitUnknownError,
+  isDatabaseUnavailable,
+  isLockTimeout,
+  isRetryable,
+  isStatementTimeout,
+} from './database-error';
 import { type RequestWithId } from './request';
 
 /** What the router, the body parser and Nest itself report by status alone. */
@@ -15,6 +21,7 @@ const CODE_BY_STATUS: Record<number, ErrorCode> = {
   503: 'SERVICE_UNAVAILABLE',
 };
 
+const MAYBE_DONE = 'The database was lost at the last moment: it may be done. Look before you do it again.';
 const UNREADABLE = [{ field: 'request', message: 'could not be read' }];
 
 /** Renders every exception, ours or the framework's, as the one error envelope of the contract. */
@@ -45,6 +52,9 @@ export class ApiErrorFilter implements ExceptionFilter {
 
 function toApiError(exception: unknown): ApiError {
   if (exception instanceof ApiError) return exception;
+  if (exception instanceof CommitUnknownError) {
+    return new ApiError('SERVICE_UNAVAILABLE', { message: MAYBE_DONE, cause: exception, retryAfterS: 1 });
+  }
   if (isWorthARetry(exception)) {
     return new ApiError('SERVICE_UNAVAILABLE', { cause: exception, retryAfterS: 1 });
   }

@@ -36,6 +36,14 @@ export function isStatementTimeout(error: unknown): boolean {
   return sqlState(error) === '57014';
 }
 
+/** The connection died while COMMIT was under way: the work may or may not be done, and only a look can tell. */
+export class CommitUnknownError extends Error {
+  constructor(cause: unknown) {
+    super('The outcome of COMMIT is unknown', { cause });
+    this.name = 'CommitUnknownError';
+  }
+}
+
 const LOST_LINK = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -54,6 +62,7 @@ const LOST_LINK_MESSAGE =
 
 /** The database cannot be reached, is starting, stopping, or out of connections: worth a later try. */
 export function isDatabaseUnavailable(error: unknown): boolean {
+  if (error instanceof CommitUnknownError) return isDatabaseUnavailable(error.cause);
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P0|53300)/.test(state);
   // by shape, not class: a name with two addresses fails with an AggregateError of both tries

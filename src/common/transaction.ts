@@ -1,16 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { isRetryable, sqlState } from './database-error';
+import { CommitUnknownError, isRetryable, sqlState } from './database-error';
 
 const MAX_TRIES = 3;
-
-/** The connection died while COMMIT was under way: the work may or may not be done, and only a look can tell. */
-export class CommitUnknownError extends Error {
-  constructor(cause: unknown) {
-    super('The outcome of COMMIT is unknown', { cause });
-    this.name = 'CommitUnknownError';
-  }
-}
 
 /**
  * The one way to open a transaction (READ COMMITTED). Commits what `work` did, or rolls back and rethrows.

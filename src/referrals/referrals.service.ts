@@ -10,8 +10,8 @@ import {
 } from 'typeorm';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
-import { violatedRule } from '../common/database-error';
-import { CommitUnknownError, inTransaction } from '../common/transaction';
+import { CommitUnknownError, violatedRule } from '../common/database-error';
+import { inTransaction } from '../common/transaction';
 import { ProjectsService } from '../projects/projects.service';
 import { RewardsService } from '../rewards/rewards.service';
 import type { RewardOutcome } from '../rewards/reward-grants';
