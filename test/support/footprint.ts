@@ -1,0 +1,126 @@
+import type { DataSource } from 'typeorm';
+
+type Names = ReadonlySet<string>;
+
+/** What one statement has to do with which tables, and with which unique indexes. */
+export interface Footprint {
+  /** Tables that are read. */
+  reads: Names;
+  /** Tables whose rows change or come to be. */
+  writes: Names;
+  /** Tables whose rows, which were there, are locked. */
+  locks: Names;
+  /** Tables whose rows are locked shared, by foreign keys too. */
+  shares: Names;
+  /** Unique indexes that get a new key. */
+  keys: Names;
+}
+
+/** A statement as it is about to run; one that commits also ends what its transaction did. */
+export interface Effect extends Footprint {
+  ends?: Footprint;
+}
+
+interface Table {
+  /** Of foreign keys. */
+  parents: string[];
+  /** The sources of its triggers. */
+  triggers: string;
+  /** Its unique indexes, with their columns. */
+  keys: Record<string, string[]>;
+}
+
+const INSERTED = /\bINSERT\s+INTO\s+"?(\w+)"?\s*\(([^)]*)\)/gi;
+const CHANGED = /\b(?:UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|LOCK)\s+(?:ONLY\s+)?"?(\w+)"?/gi;
+/** What is assigned, and perhaps more. */
+const ASSIGNED = /\bSET\b(.*?)(?:\bFROM\b|\bWHERE\b|$)/gis;
+/** A table that is named there is not read. */
+const NOT_READ = /\bINSERT\s+INTO\s+"?\w+"?|::\w+/gi;
+const LOCKS_ROWS = /\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b/i;
+const SHARES_ROWS = /\bFOR\s+(?:KEY\s+)?SHARE\b/i;
+
+const FOOTPRINTS = `
+  SELECT c.relname AS name,
+         coalesce((SELECT json_agg(p.relname) FROM pg_constraint f JOIN pg_class p ON p.oid = f.confrelid
+                    WHERE f.conrelid = c.oid AND f.contype = 'f'), '[]') AS parents,
+         coalesce((SELECT string_agg(f.prosrc, ' ') FROM pg_trigger t JOIN pg_proc f ON f.oid = t.tgfoid
+                    WHERE t.tgrelid = c.oid AND NOT t.tgisinternal), '') AS triggers,
+         coalesce((SELECT json_object_agg(i.indexrelid::regclass, (SELECT json_agg(a.attname) FROM pg_attribute a
+                                                                   WHERE a.attrelid = c.oid AND a.attnum = ANY (i.indkey)))
+                     FROM pg_index i WHERE i.indrelid = c.oid AND i.indisunique), '{}') AS keys
+    FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'public'::regnamespace`;
+
+/**
+ * Tells footprints from the text of a statement and the catalogue, by whole tables and so rather too large than too
+ * small.
+ */
+export class Footprints {
+  private constructor(private readonly tables: ReadonlyMap<string, Table>) {}
+
+  static async of(db: DataSource): Promise<Footprints> {
+    const rows = await db.query<(Table & { name: string })[]>(FOOTPRINTS);
+    return new Footprints(new Map(rows.map(({ name, ...table }) => [name, table])));
+  }
+
+  of(text: string): Footprint {
+    const inserted = [...text.matchAll(INSERTED)].filter(([, table]) => this.tables.has(table ?? ''));
+    const changed = [...text.matchAll(CHANGED)].flatMap(([, table]) => this.named(table ?? ''));
+    const reads = this.named(text.replace(NOT_READ, ''));
+    const writes = [...inserted.flatMap(([, table]) => table ?? []), ...changed];
+    const assigned = [...text.matchAll(ASSIGNED)].map(([, part]) => part).join();
+    const behind = writes.flatMap((name) => {
+      const { parents = [], triggers = '' } = this.tables.get(name) ?? {};
+      return [...parents, ...this.named(triggers)];
+    });
+    return {
+      reads: new Set([...reads, ...behind]),
+      writes: new Set(writes),
+      locks: new Set([...changed, ...(LOCKS_ROWS.test(text) ? reads : [])]),
+      shares: new Set([...behind, ...(SHARES_ROWS.test(text) ? reads : [])]),
+      keys: new Set([
+        ...inserted.flatMap(([, table = '', columns = '']) => this.keysOf(table, columns, 'every')),
+        ...changed.flatMap((table) => this.keysOf(table, assigned, 'some')),
+      ]),
+    };
+  }
+
+  private named(text: string): string[] {
+    return (text.match(/\w+/g) ?? []).filter((word) => this.tables.has(word));
+  }
+
+  /** A key that a new row leaves out is NULL or drawn at random: it meets no other. */
+  private keysOf(table: string, columns: string, which: 'every' | 'some'): string[] {
+    const given = new Set(columns.match(/\w+/g));
+    return Object.entries(this.tables.get(table)?.keys ?? {})
+      .filter(([, columns]) => columns[which]((column) => given.has(column)))
+      .map(([name]) => name);
+  }
+}
+
+/**
+ * Whether the order of two statements of different sessions can matter. Under READ COMMITTED a session notices another
+ * in two ways only: by a lock that it meets (on a row that is there, or on a key that is being added), and by what a
+ * commit shows and frees. Rows that are not committed yet are neither seen nor met.
+ */
+export function isDependent(a: Effect, b: Effect): boolean {
+  return meet(a, b) || notices(a, b.ends) || notices(b, a.ends);
+}
+
+function meet(a: Footprint, b: Footprint): boolean {
+  return (
+    overlap(a.locks, b.locks) ||
+    overlap(a.locks, b.shares) ||
+    overlap(a.shares, b.locks) ||
+    overlap(a.keys, b.keys)
+  );
+}
+
+function notices(statement: Footprint, ended: Footprint | undefined): boolean {
+  if (ended === undefined) return false;
+  const { reads, locks, shares } = statement;
+  return meet(statement, ended) || [reads, locks, shares].some((tables) => overlap(tables, ended.writes));
+}
+
+function overlap(a: Names, b: Names): boolean {
+  return [...a].some((name) => b.has(name));
+}
