@@ -105,6 +105,8 @@ describe('claim and change of the code', () => {
           const count = claimed.status === 201 ? 2 : 1;
           expect(await pairs.uses(id)).toEqual([count, count]);
           expect(await pairs.ledger(grace)).toEqual(count === 2 ? [[10, 10]] : []);
+          // known only under the lock on the code; the constraint behind it cannot tell
+          expect(changed.body.error?.details).toEqual(count === 2 ? { current_uses: 2 } : undefined);
           return `${outcomeOf(claimed)}, ${outcomeOf(changed)}`;
         },
       };

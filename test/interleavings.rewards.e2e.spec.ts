@@ -1,6 +1,6 @@
 import { RewardsService } from '../src/rewards/rewards.service';
 import { seedGrants } from './support/grants';
-import { outcomeOf, usePairs } from './support/pairs';
+import { outcomeOf, usePairs, type Answer } from './support/pairs';
 import type { World } from './support/world';
 
 /** Payments, what may run into them, and sessions, in every order of their statements: see interleavings.claims. */
@@ -12,42 +12,51 @@ const HOUR_MS = 60 * 60 * 1000;
 const sweep = (on: World) => on.app.get(RewardsService).sweep(new Date(Date.now() + HOUR_MS));
 
 describe('grant and grant', () => {
-  it('by hand twice: one in full, one clamped', () =>
-    pairs.expectOutcomes(['left', 'right'], () => ({
-      left: pairs.grant(pairs.ada, 100),
-      right: pairs.grant(pairs.ada, 100),
-      check: async (left, right) => {
-        const lines = [
-          [100, 100],
-          [50, 150],
-        ];
-        expect(await pairs.ledger(pairs.ada)).toEqual(lines);
-        const told = [left, right].map(({ body }) => [body.data.amount, body.data.balance_after]);
-        const isLeftFirst = left.body.data.amount === 100;
-        expect(isLeftFirst ? told : told.reverse()).toEqual(lines);
-        return isLeftFirst ? 'left' : 'right';
-      },
-    })));
+  // a new balance is one row that only one of them inserts; one that is there is locked
+  describe.each([
+    ['a new balance', 0],
+    ['a balance that is there', 20],
+  ])('on %s', (_, before) => {
+    const opening = before ? [[before, before]] : [];
+    const clamped = 50 - before;
+    const lines = [...opening, [100, 100 + before], [clamped, 150]];
+    const open = () => before && pairs.grant(pairs.ada, before)(world).expect(201);
 
-  it('of a claim and by hand: one in full, one clamped', () =>
-    pairs.expectOutcomes(['claim', 'hand'], async () => {
-      const { ada, grace } = pairs;
-      const { id, code } = await pairs.adasCode();
-      return {
-        left: (on) => on.claim(grace, code),
-        right: pairs.grant(ada, 100),
-        check: async (claimed, granted) => {
-          pairs.expectHonest(claimed.body.data.rewards, 10);
-          expect(await pairs.ledger(ada)).toEqual([
-            [100, 100],
-            [50, 150],
-          ]);
-          const [promise] = await pairs.promises(id, 'referrer');
-          expect(promise?.granted).toBe(150 - granted.body.data.amount);
-          return promise?.granted === 100 ? 'claim' : 'hand';
-        },
-      };
-    }));
+    it('by hand twice: one in full, one clamped', () =>
+      pairs.expectOutcomes(['left', 'right'], async () => {
+        await open();
+        return {
+          left: pairs.grant(pairs.ada, 100),
+          right: pairs.grant(pairs.ada, 100),
+          check: async (left, right) => {
+            expect(await pairs.ledger(pairs.ada)).toEqual(lines);
+            const told = [left, right].map(({ body }) => [body.data.amount, body.data.balance_after]);
+            const isLeftFirst = left.body.data.amount === 100;
+            expect([...opening, ...(isLeftFirst ? told : told.reverse())]).toEqual(lines);
+            return isLeftFirst ? 'left' : 'right';
+          },
+        };
+      }));
+
+    it('of a claim and by hand: one in full, one clamped', () =>
+      pairs.expectOutcomes(['claim', 'hand'], async () => {
+        await open();
+        const { ada, grace } = pairs;
+        const { id, code } = await pairs.adasCode();
+        return {
+          left: (on) => on.claim(grace, code),
+          right: pairs.grant(ada, 100),
+          check: async (claimed, granted) => {
+            pairs.expectHonest(claimed.body.data.rewards, 10);
+            expect(await pairs.ledger(ada)).toEqual(lines);
+            const [promise] = await pairs.promises(id, 'referrer');
+            const { amount } = granted.body.data;
+            expect([promise?.granted, amount]).toEqual(amount === 100 ? [clamped, 100] : [100, clamped]);
+            return promise?.granted === 100 ? 'claim' : 'hand';
+          },
+        };
+      }));
+  });
 
   it('of a claim and by the sweeper: paid once, by one of them', () =>
     pairs.expectOutcomes(['granted', 'pending'], async () => {
@@ -68,6 +77,12 @@ describe('grant and grant', () => {
 });
 
 describe('grant and change of the currency', () => {
+  /** Who stands above is known only under the lock on the currency; the trigger behind it cannot tell. */
+  const expectAbove = ({ body }: Answer, balance: number) =>
+    expect(body.error?.details).toEqual(
+      balance > 60 ? { users_above: 1, highest_balance: balance } : undefined,
+    );
+
   it('lower the maximum: refused after the grant, or it clamps the grant', () =>
     pairs.expectOutcomes(['100, 409 MAX_BALANCE_TOO_LOW', '60, 200'], () => ({
       left: pairs.grant(pairs.ada, 100),
@@ -75,9 +90,29 @@ describe('grant and change of the currency', () => {
       check: async (granted, changed) => {
         const { amount, balance_after } = granted.body.data;
         expect(await pairs.ledger(pairs.ada)).toEqual([[amount, balance_after]]);
+        expectAbove(changed, amount);
         return `${amount}, ${outcomeOf(changed)}`;
       },
     })));
+
+  it('lower the maximum: refused after the payment of a claim, or it clamps the payment', () =>
+    pairs.expectOutcomes(['100, 409 MAX_BALANCE_TOO_LOW', '60, 200'], async () => {
+      const { id, code } = await pairs.adasCode();
+      return {
+        left: (on) => on.claim(pairs.grace, code),
+        right: pairs.admin('patch', `currencies/${pairs.gems.id}`, { max_balance: 60 }),
+        check: async (claimed, changed) => {
+          pairs.expectHonest(claimed.body.data.rewards, 10);
+          // paid at the first try: no order makes a payment fail
+          const [promise] = await pairs.promises(id, 'referrer');
+          const granted = promise?.granted ?? 0;
+          expect(await pairs.ledger(pairs.ada)).toEqual([[granted, granted]]);
+          expect(await pairs.ledger(pairs.grace)).toEqual([[10, 10]]);
+          expectAbove(changed, granted);
+          return `${granted}, ${outcomeOf(changed)}`;
+        },
+      };
+    }));
 
   it('raise the maximum: the grant is clamped to the old one or to the new one', () =>
     pairs.expectOutcomes(['150', '200'], () => ({
@@ -115,6 +150,7 @@ describe('grant and change of the currency', () => {
           const [toGrace] = await pairs.promises(id, 'referee');
           expect(toAda?.status).toBe(toGrace?.status);
           expect(await pairs.ledger(pairs.ada)).toEqual(toAda?.status === 'granted' ? [[100, 100]] : []);
+          expect(await paidSinceDeleted()).toBe(0);
           await pairs.tenant.currency({ code: pairs.gems.code });
           await sweep(world);
           await pairs.expectClaimed(id, true);
@@ -123,6 +159,16 @@ describe('grant and change of the currency', () => {
       };
     }));
 });
+
+/** The lines that were written after the currency was deleted. */
+async function paidSinceDeleted(): Promise<number> {
+  const [{ count }] = await world.db.query<[{ count: number }]>(
+    `SELECT count(*) FROM currency_transactions t JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
+      WHERE c.id = $1 AND t.created_at > c.deleted_at`,
+    [pairs.gems.id],
+  );
+  return count;
+}
 
 it('replay and cancel of one promise: paid once or not at all, as was answered', () =>
   pairs.expectOutcomes(['cancelled', 'cancelled, then paid', 'paid, 409 NOT_CANCELLABLE'], async () => {

@@ -6,8 +6,10 @@ import { openSessions, type Sessions } from './support/stepped-session';
 import { useWorld } from './support/world';
 
 /** The stepper itself, on tables of its own: that it runs every order, and none twice. */
-const world = useWorld();
 let sessions: Sessions;
+// before the world, whose database they use, is gone
+afterAll(() => sessions.close());
+const world = useWorld();
 
 beforeAll(async () => {
   await world.db.query(`
@@ -17,14 +19,17 @@ beforeAll(async () => {
     INSERT INTO ponds SELECT n, 0 FROM generate_series(1, 9) AS n`);
   sessions = await openSessions(world);
 });
-afterAll(() => sessions.close());
 beforeEach(() => world.db.query(`UPDATE wells SET level = 0; UPDATE ponds SET level = 0`));
 
 type Work = (db: DataSource) => Promise<unknown>;
 
 /** @returns how many orders had which outcome */
-async function explore(works: [Work, Work], outcome: () => Promise<string>, exhaustive = false) {
-  const explorer = { sessions: sessions.both, observer: world.db, exhaustive };
+async function explore(
+  works: [Work, Work],
+  outcome: () => Promise<string>,
+  which: { exhaustive?: boolean } = {},
+) {
+  const explorer = { sessions: sessions.both, observer: world.db, ...which };
   const [left, right] = sessions.both;
   return everyOrder(explorer, async () => {
     await world.db.query(`UPDATE wells SET level = 0`);
@@ -54,7 +59,7 @@ it('on two tables: all orders are one, unless all are asked for', async () => {
   const works: [Work, Work] = [statements(3, raise('wells', 1)), statements(2, raise('ponds', 1))];
   const outcome = () => Promise.resolve('done');
   expect(await explore(works, outcome)).toMatchObject({ schedules: 1 });
-  expect(await explore(works, outcome, true)).toMatchObject({ schedules: 10 });
+  expect(await explore(works, outcome, { exhaustive: true })).toMatchObject({ schedules: 10 });
 });
 
 /** Reads, and writes what it read and one more. */
@@ -72,7 +77,7 @@ it.each([
 ])('read and write, %s', async (_, lock, outcomes) => {
   const work = readAndWrite(lock);
   const reduced = await explore([work, work], () => levelOf(1));
-  const all = await explore([work, work], () => levelOf(1), true);
+  const all = await explore([work, work], () => levelOf(1), { exhaustive: true });
   expect(Object.keys(reduced.outcomes)).toEqual(expect.arrayContaining(outcomes));
   expect(new Set(Object.keys(all.outcomes))).toEqual(new Set(Object.keys(reduced.outcomes)));
   expect(reduced.schedules).toBeLessThan(all.schedules);

@@ -22,10 +22,11 @@ export interface Pair {
 
 /** Gives the tests of a file two instances whose statements are stepped, and new people for every order. */
 export function usePairs() {
+  // before the world, whose database they use, is gone
+  afterAll(() => pairs.close());
   const world = useWorld();
   const pairs = new Pairs(world);
   beforeAll(() => pairs.open());
-  afterAll(() => pairs.close());
   jest.setTimeout(TIMEOUT_MS);
   return { world, pairs };
 }
@@ -55,7 +56,8 @@ export class Pairs {
     const [one, other] = this.sessions.both;
     const started = Date.now();
     await this.newTenant();
-    const explored = await everyOrder({ sessions: [one, other], observer: this.world.db }, async () => {
+    const explorer = { sessions: this.sessions.both, observer: this.world.db };
+    const explored = await everyOrder(explorer, async () => {
       await this.newPeople();
       const { left, right, check } = await pair();
       return {
