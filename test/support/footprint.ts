@@ -12,7 +12,7 @@ export interface Footprint {
   locks: Names;
   /** Tables whose rows are locked shared, by foreign keys too. */
   shares: Names;
-  /** Unique indexes that get a new key. */
+  /** Unique indexes that get a new key or lose one. */
   keys: Names;
 }
 
@@ -20,6 +20,10 @@ export interface Footprint {
 export interface Effect extends Footprint {
   ends?: Footprint;
 }
+
+export const NOTHING: Footprint = {
+  ...{ reads: new Set(), writes: new Set(), locks: new Set(), shares: new Set(), keys: new Set() },
+};
 
 interface Table {
   /** Of foreign keys. */
@@ -30,8 +34,9 @@ interface Table {
   keys: Record<string, string[]>;
 }
 
-const INSERTED = /\bINSERT\s+INTO\s+"?(\w+)"?\s*\(([^)]*)\)/gi;
-const CHANGED = /\b(?:UPDATE|DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|LOCK)\s+(?:ONLY\s+)?"?(\w+)"?/gi;
+const INSERTED = /\bINSERT\s+INTO\s+"?(\w+)"?(?:\s*\(([^)]*)\))?/gi;
+const UPDATED = /\bUPDATE\s+(?:ONLY\s+)?"?(\w+)"?/gi;
+const OVERTHROWN = /\b(?:DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|LOCK)\s+(?:TABLE\s+)?(?:ONLY\s+)?"?(\w+)"?/gi;
 /** What is assigned, and perhaps more. */
 const ASSIGNED = /\bSET\b(.*?)(?:\bFROM\b|\bWHERE\b|$)/gis;
 /** A table that is named there is not read. */
@@ -62,24 +67,33 @@ export class Footprints {
     return new Footprints(new Map(rows.map(({ name, ...table }) => [name, table])));
   }
 
+  /** Of the statement, with the triggers and foreign keys of what it writes. */
   of(text: string): Footprint {
-    const inserted = [...text.matchAll(INSERTED)].filter(([, table]) => this.tables.has(table ?? ''));
-    const changed = [...text.matchAll(CHANGED)].flatMap(([, table]) => this.named(table ?? ''));
-    const reads = this.named(text.replace(NOT_READ, ''));
-    const writes = [...inserted.flatMap(([, table]) => table ?? []), ...changed];
-    const assigned = [...text.matchAll(ASSIGNED)].map(([, part]) => part).join();
-    const behind = writes.flatMap((name) => {
+    const own = this.direct(text);
+    return [...own.writes].reduce((sum, name) => {
       const { parents = [], triggers = '' } = this.tables.get(name) ?? {};
-      return [...parents, ...this.named(triggers)];
-    });
+      const checks = { ...NOTHING, reads: new Set(parents), shares: new Set(parents) };
+      return union(union(sum, checks), this.direct(triggers));
+    }, own);
+  }
+
+  private direct(text: string): Footprint {
+    const inserted = [...text.matchAll(INSERTED)].filter(([, table]) => this.tables.has(table ?? ''));
+    const targets = (pattern: RegExp) =>
+      [...text.matchAll(pattern)].flatMap(([, table]) => this.named(table ?? ''));
+    const [updated, overthrown] = [targets(UPDATED), targets(OVERTHROWN)];
+    const changed = [...updated, ...overthrown];
+    const reads = this.named(text.replace(NOT_READ, ''));
+    const assigned = [...text.matchAll(ASSIGNED)].map(([, part]) => part).join();
     return {
-      reads: new Set([...reads, ...behind]),
-      writes: new Set(writes),
+      reads: new Set(reads),
+      writes: new Set([...inserted.flatMap(([, table]) => table ?? []), ...changed]),
       locks: new Set([...changed, ...(LOCKS_ROWS.test(text) ? reads : [])]),
-      shares: new Set([...behind, ...(SHARES_ROWS.test(text) ? reads : [])]),
+      shares: new Set(SHARES_ROWS.test(text) ? reads : []),
       keys: new Set([
-        ...inserted.flatMap(([, table = '', columns = '']) => this.keysOf(table, columns, 'every')),
-        ...changed.flatMap((table) => this.keysOf(table, assigned, 'some')),
+        ...inserted.flatMap(([, table = '', columns]) => this.keysOf(table, columns, 'every')),
+        ...updated.flatMap((table) => this.keysOf(table, assigned, 'some')),
+        ...overthrown.flatMap((table) => this.keysOf(table)),
       ]),
     };
   }
@@ -88,11 +102,12 @@ export class Footprints {
     return (text.match(/\w+/g) ?? []).filter((word) => this.tables.has(word));
   }
 
-  /** A key that a new row leaves out is NULL or drawn at random: it meets no other. */
-  private keysOf(table: string, columns: string, which: 'every' | 'some'): string[] {
-    const given = new Set(columns.match(/\w+/g));
-    return Object.entries(this.tables.get(table)?.keys ?? {})
-      .filter(([, columns]) => columns[which]((column) => given.has(column)))
+  /** A key that a new row leaves out is NULL or drawn anew: it meets no other. */
+  private keysOf(table: string, columns?: string, which: 'every' | 'some' = 'some'): string[] {
+    const keys = Object.entries(this.tables.get(table)?.keys ?? {});
+    const given = new Set(columns?.match(/\w+/g));
+    return keys
+      .filter(([, key]) => columns === undefined || key[which]((column) => given.has(column)))
       .map(([name]) => name);
   }
 }
@@ -100,7 +115,8 @@ export class Footprints {
 /**
  * Whether the order of two statements of different sessions can matter. Under READ COMMITTED a session notices another
  * in two ways only: by a lock that it meets (on a row that is there, or on a key that is being added), and by what a
- * commit shows and frees. Rows that are not committed yet are neither seen nor met.
+ * commit shows and frees. Rows that are not committed yet are neither seen nor met. (The order of times and of sequences
+ * is left out: no decision rests on it.)
  */
 export function isDependent(a: Effect, b: Effect): boolean {
   return meet(a, b) || notices(a, b.ends) || notices(b, a.ends);
@@ -119,6 +135,14 @@ function notices(statement: Footprint, ended: Footprint | undefined): boolean {
   if (ended === undefined) return false;
   const { reads, locks, shares } = statement;
   return meet(statement, ended) || [reads, locks, shares].some((tables) => overlap(tables, ended.writes));
+}
+
+export function union(a: Footprint, b: Footprint): Footprint {
+  const both = (kind: keyof Footprint) => new Set([...a[kind], ...b[kind]]);
+  return {
+    ...{ reads: both('reads'), writes: both('writes'), locks: both('locks') },
+    ...{ shares: both('shares'), keys: both('keys') },
+  };
 }
 
 function overlap(a: Names, b: Names): boolean {

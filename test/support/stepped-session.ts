@@ -1,16 +1,12 @@
-import { EventEmitter, once } from 'node:events';
+import { EventEmitter } from 'node:events';
 import type { Client, Pool } from 'pg';
-import { Footprints, type Effect, type Footprint } from './footprint';
+import { Footprints, NOTHING, union, type Effect, type Footprint } from './footprint';
 import { startWorld, type World } from './world';
 
 /** The stepper decides how long a statement waits, so the product's time limits must not. */
 const NO_LIMITS = `SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0`;
 const BEGINS = /^\s*(?:BEGIN|START\s+TRANSACTION)\b[^;]*;?\s*$/i;
 const ENDS = /(?:^|;)\s*(?:COMMIT|END|ROLLBACK|ABORT)\b/i;
-const NOTHING: Footprint = {
-  ...{ reads: new Set(), writes: new Set(), locks: new Set(), shares: new Set(), keys: new Set() },
-};
-
 interface Waiting {
   client: Client;
   text: string;
@@ -48,7 +44,7 @@ export async function openSessions({ db }: World): Promise<Sessions> {
 export class SteppedSession {
   private readonly gated = new WeakSet<Client>();
   /** What the open transaction of a connection did so far. */
-  private readonly done = new WeakMap<Client, Footprint>();
+  private done = new WeakMap<Client, Footprint>();
   private readonly waiting: Waiting[] = [];
   private readonly changes = new EventEmitter();
   private readonly pids = new Set<number>();
@@ -67,6 +63,7 @@ export class SteppedSession {
   /** Begins an operation: from here on every statement waits. */
   start<T>(operation: () => PromiseLike<T>): Promise<T> {
     this.isOpen = false;
+    this.done = new WeakMap();
     this.isOperating = true;
     return Promise.resolve(operation()).finally(() => {
       this.isOperating = false;
@@ -113,9 +110,16 @@ export class SteppedSession {
   }
 
   /** Resolves at the next change, or after so many milliseconds. */
-  async change(waitMs: number): Promise<void> {
-    const signal = AbortSignal.timeout(waitMs);
-    await once(this.changes, 'change', { signal }).catch(() => undefined);
+  change(waitMs: number): Promise<void> {
+    return new Promise((resolve) => {
+      const wake = () => {
+        clearTimeout(timer);
+        this.changes.off('change', wake);
+        resolve();
+      };
+      const timer = setTimeout(wake, waitMs);
+      this.changes.once('change', wake);
+    });
   }
 
   private get pool(): Pool {
@@ -164,14 +168,6 @@ export class SteppedSession {
   private doneBy(client: Client): Footprint {
     return this.done.get(client) ?? NOTHING;
   }
-}
-
-function union(a: Footprint, b: Footprint): Footprint {
-  const both = (kind: keyof Footprint) => new Set([...a[kind], ...b[kind]]);
-  return {
-    ...{ reads: both('reads'), writes: both('writes'), locks: both('locks') },
-    ...{ shares: both('shares'), keys: both('keys') },
-  };
 }
 
 function pidOf(client: Client): number {
