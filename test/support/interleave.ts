@@ -214,10 +214,11 @@ function told(path: Choice[]): string {
     .join('\n');
 }
 
+/** Its beginning, and its end, where the locks are. */
 function short(text: string): string {
-  return text
+  const line = text
     .replace(/\s+/g, ' ')
     .replace(/^SELECT .+? FROM /, 'SELECT … FROM ')
-    .trim()
-    .slice(0, 150);
+    .trim();
+  return line.length > 120 ? `${line.slice(0, 80)} … ${line.slice(-37)}` : line;
 }

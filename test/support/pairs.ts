@@ -62,7 +62,11 @@ export class Pairs {
       const { left, right, check } = await pair();
       return {
         operations: [() => left(one.world), () => right(other.world)],
-        check: ([a, b]) => check(a, b),
+        check: async ([a, b]) => {
+          const outcome = await check(a, b);
+          expect(outcomes).toContain(outcome);
+          return outcome;
+        },
       };
     });
     const name = expect.getState().currentTestName;
