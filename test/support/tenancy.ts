@@ -1,6 +1,9 @@
-/** Tables that belong to no tenant: the tenants themselves, the developers who own them, and the record of migrations. */
+/**
+ * Tables that belong to no tenant: the tenants themselves, the developers who own them, and the records of
+ * migrations and of checks.
+ */
 export const GLOBAL_TABLES = [
-  ...['projects', 'migrations'],
+  ...['projects', 'migrations', 'integrity_runs'],
   ...['developers', 'developer_sessions', 'personal_access_tokens', 'developer_audit_log'],
 ];
 
