@@ -56,8 +56,8 @@ describe('docs/errors.md', () => {
   });
 });
 
-describe('docs/threat-model.md', () => {
-  const page = readFileSync(join(ROOT, 'docs/threat-model.md'), 'utf8');
+describe.each(['docs/threat-model.md', 'docs/reliability.md'])('%s', (name) => {
+  const page = readFileSync(join(ROOT, name), 'utf8');
 
   it('names tests that are there', () => {
     const named = [...page.matchAll(/`(test\/[\w.-]+)`(?: "([^"]+)")?/g)];
