@@ -3,6 +3,7 @@ import { Agent, request as httpRequest } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Client } from 'pg';
 import { FrontDoor } from '../src/front-door';
 import { expectInvariants } from './support/invariants';
 import { usePrograms, type Program } from './support/process';
@@ -123,6 +124,42 @@ describe('a server that is started before its database', () => {
     server.kill('SIGTERM');
     expect(await server.exit).toBe(0);
     await proxy.down();
+    await database.drop();
+  });
+
+  it.each([
+    ['is asked for its version', 'server_version_num'],
+    ['is asked what it has migrated', 'to_regclass'],
+    ['is asked for its guards', 'tgenabled'],
+  ])('does not wait for ever on a link that falls silent when it %s', async (_, question) => {
+    const database = await cloneDatabase();
+    const proxy = await TcpProxy.to(database.url);
+    let swallowed = 0;
+    proxy.onClientData = (chunk) => {
+      if (swallowed > 0 || !chunk.includes(question)) return 'forward';
+      swallowed += 1;
+      return 'swallow';
+    };
+    const server = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET });
+    expect(await server.says('is ready')).toContain('try 1, Query read timeout');
+    expect(swallowed).toBe(1);
+    server.kill('SIGTERM');
+    expect(await server.exit).toBe(0);
+    await proxy.down();
+    await database.drop();
+  });
+
+  it('does not wait for another one that hangs in a migration, when there is none to make', async () => {
+    const database = await cloneDatabase();
+    const stuck = new Client({ connectionString: database.url });
+    await stuck.connect();
+    await stuck.query('BEGIN');
+    await stuck.query('SELECT pg_advisory_xact_lock(4826310957)');
+    const server = run('main', { DATABASE_URL: database.url, SESSION_SECRET: SECRET });
+    await server.says('is ready');
+    server.kill('SIGTERM');
+    expect(await server.exit).toBe(0);
+    await stuck.end();
     await database.drop();
   });
 

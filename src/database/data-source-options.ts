@@ -14,6 +14,12 @@ const CONNECTION_TIMEOUT_MS = 3_000;
 /** A peer that vanished is noticed on an idle connection too, not after the system's two hours. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
+/** A migration may take long; one whose process or link is gone holds up the others no longer than this. */
+const IDLE_MIGRATION_TIMEOUT_MS = 60_000;
+const MIGRATION_QUERY_TIMEOUT_MS = 60 * 60_000;
+
+export const MIGRATIONS_TABLE = 'migrations';
+
 const INT8_OID = 20;
 
 interface DatabaseSettings {
@@ -30,7 +36,7 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
     url: settings.url,
     entities,
     migrations,
-    migrationsTableName: 'migrations',
+    migrationsTableName: MIGRATIONS_TABLE,
     synchronize: false,
     installExtensions: false,
     logging: false,
@@ -52,19 +58,25 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
   };
 }
 
-/** Migrations take as long as they take, and wait for their turn. */
+/** Migrations take as long as they take, up to an hour a statement, and wait for their turn. */
 export function migrationDataSourceOptions(url: string): DataSourceOptions {
   return {
     type: 'postgres',
     url,
     migrations,
-    migrationsTableName: 'migrations',
+    migrationsTableName: MIGRATIONS_TABLE,
     installExtensions: false,
     logging: false,
-    poolSize: 2,
+    poolSize: 1,
     connectTimeoutMS: CONNECTION_TIMEOUT_MS,
     applicationName: 'amba-referrals migrate',
-    extra: { Client: ResilientClient },
+    extra: {
+      idle_in_transaction_session_timeout: IDLE_MIGRATION_TIMEOUT_MS,
+      query_timeout: MIGRATION_QUERY_TIMEOUT_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
+      Client: ResilientClient,
+    },
   };
 }
 

@@ -27,25 +27,34 @@ interface OpenOptions {
  * @throws StartupError with one line that says what to do
  */
 export async function openDatabase(config: DatabaseConfig, options: OpenOptions): Promise<Database> {
-  const { url, close } = await connect(config, options);
+  return config.databaseUrl === undefined
+    ? openEmbedded(config, options)
+    : openRemote(config.databaseUrl, config, options);
+}
+
+async function openEmbedded({ dataDir }: DatabaseConfig, { role }: OpenOptions): Promise<Database> {
+  const embedded = await EmbeddedPostgres.open(dataDir, role);
   try {
-    const migrated = await migrate(url);
-    await assertGuards(url);
-    return { url, migrated, close };
+    const migrated = await bringUpToDate(embedded.url);
+    return { url: embedded.url, migrated, close: () => embedded.close() };
   } catch (error) {
-    await close();
+    await embedded.close();
     throw error;
   }
 }
 
-async function connect(
-  config: DatabaseConfig,
-  { role, log, signal }: OpenOptions,
-): Promise<Pick<Database, 'url' | 'close'>> {
-  if (config.databaseUrl === undefined) {
-    const embedded = await EmbeddedPostgres.open(config.dataDir, role);
-    return { url: embedded.url, close: () => embedded.close() };
-  }
-  await waitForDatabase(config.databaseUrl, { waitS: config.databaseWaitS, log, signal });
-  return { url: config.databaseUrl, close: () => Promise.resolve() };
+async function openRemote(
+  url: string,
+  { databaseWaitS: waitS }: DatabaseConfig,
+  { log, signal }: OpenOptions,
+): Promise<Database> {
+  const migrated = await waitForDatabase(url, () => bringUpToDate(url), { waitS, log, signal });
+  return { url, migrated, close: () => Promise.resolve() };
+}
+
+/** @returns the migrations that were run */
+async function bringUpToDate(url: string): Promise<string[]> {
+  const migrated = await migrate(url);
+  await assertGuards(url);
+  return migrated;
 }

@@ -1,5 +1,5 @@
-import { Client } from 'pg';
 import { StartupError } from '../common/startup-error';
+import { queryOnce } from './query-once';
 
 /** The triggers, constraints and unique indexes that the promises of `docs/architecture.md` rest on. */
 const TRIGGERS = [
@@ -64,19 +64,12 @@ export const MISSING_GUARDS = `
  * @throws StartupError naming those that are not
  */
 export async function assertGuards(databaseUrl: string): Promise<void> {
-  const client = new Client({ connectionString: databaseUrl });
-  client.on('error', () => undefined);
-  await client.connect();
-  try {
-    const { rows } = await client.query<{ name: string }>(MISSING_GUARDS);
-    if (rows.length === 0) return;
-    throw new StartupError(
-      `The database lacks guards that keep claims and balances right: ${rows.map(({ name }) => name).join(', ')}. ` +
-        'Restore them as in migrations/ (a trigger that is switched off: ALTER TABLE … ENABLE TRIGGER …), then start again.',
-    );
-  } finally {
-    await client.end();
-  }
+  const missing = await queryOnce<{ name: string }>(databaseUrl, MISSING_GUARDS);
+  if (missing.length === 0) return;
+  throw new StartupError(
+    `The database lacks guards that keep claims and balances right: ${missing.map(({ name }) => name).join(', ')}. ` +
+      'Restore them as in migrations/ (a trigger that is switched off: ALTER TABLE … ENABLE TRIGGER …), then start again.',
+  );
 }
 
 /** The names are our own: plain words without a quote. */

@@ -1,6 +1,8 @@
-import { DataSource } from 'typeorm';
+import { DataSource, MigrationExecutor } from 'typeorm';
+import { migrations } from '../../migrations';
 import { inTransaction } from '../common/transaction';
-import { migrationDataSourceOptions } from './data-source-options';
+import { migrationDataSourceOptions, MIGRATIONS_TABLE } from './data-source-options';
+import { queryOnce } from './query-once';
 
 /** Any number that nobody else in this database uses as an advisory lock. */
 const MIGRATION_LOCK = 4_826_310_957;
@@ -9,17 +11,35 @@ const MIGRATION_LOCK = 4_826_310_957;
  * Brings the schema up to date. Several instances may call it at once: one migrates, the others wait for it
  * and find nothing to do. The lock is a transaction's, so that it works through transaction poolers too.
  *
+ * A schema that is up to date takes no lock: a start must not wait for another one that is stuck. The lock and the
+ * migrations share one connection, so that PostgreSQL frees both when nobody is behind it any more.
+ *
  * @returns the names of the migrations that were run
  */
 export async function migrate(databaseUrl: string): Promise<string[]> {
+  if (await isUpToDate(databaseUrl)) return [];
   const dataSource = await new DataSource(migrationDataSourceOptions(databaseUrl)).initialize();
   try {
     return await inTransaction(dataSource, async (queryRunner) => {
       await queryRunner.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
-      const done = await dataSource.runMigrations({ transaction: 'all' });
+      const executor = new MigrationExecutor(dataSource, queryRunner);
+      // ours is open
+      executor.transaction = 'none';
+      const done = await executor.executePendingMigrations();
       return done.map((migration) => migration.name);
     });
   } finally {
     await dataSource.destroy();
   }
+}
+
+async function isUpToDate(databaseUrl: string): Promise<boolean> {
+  const [table] = await queryOnce<{ exists: boolean }>(
+    databaseUrl,
+    `SELECT to_regclass('${MIGRATIONS_TABLE}') IS NOT NULL AS exists`,
+  );
+  if (!table?.exists) return false;
+  const rows = await queryOnce<{ name: string }>(databaseUrl, `SELECT name FROM ${MIGRATIONS_TABLE}`);
+  const done = new Set(rows.map(({ name }) => name));
+  return migrations.every(({ name }) => done.has(name));
 }

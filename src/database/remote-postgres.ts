@@ -1,29 +1,30 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Client } from 'pg';
 import { isDatabaseUnavailable, sqlState } from '../common/database-error';
 import { StartupError } from '../common/startup-error';
+import { queryOnce } from './query-once';
 
 const MIN_SERVER_VERSION = 150_000;
 const RETRY_INTERVAL_MS = 1_000;
 
 /**
- * Waits until the server answers, a line per failed try. A server that is down is waited for; an address that
- * can never work ends at once.
+ * Waits until the server answers and `open` is done with it, a line per failed try. A server that is down, or whose link
+ * is lost on the way, is waited for; an address that can never work ends at once.
  *
  * @throws StartupError saying what to correct, or after `waitS` seconds; the reason of `signal` when that is aborted
  */
-export async function waitForDatabase(
+export async function waitForDatabase<T>(
   url: string,
+  open: () => Promise<T>,
   { waitS, log, signal }: { waitS: number; log: (line: string) => void; signal?: AbortSignal },
-): Promise<void> {
+): Promise<T> {
   assertPostgresUrl(url);
   const deadline = Date.now() + waitS * 1000;
   for (let tries = 1; ; tries += 1) {
     try {
-      return await probe(url);
+      await probe(url);
+      return await open();
     } catch (error) {
-      if (error instanceof StartupError) throw error;
-      if (!isDatabaseUnavailable(error)) throw explain(error, url);
+      if (error instanceof StartupError || !isDatabaseUnavailable(error)) throw error;
       if (Date.now() + RETRY_INTERVAL_MS > deadline) {
         throw new StartupError(
           `The database at ${address(url)} did not answer within ${waitS} s (${reason(error)}). ` +
@@ -39,21 +40,17 @@ export async function waitForDatabase(
 }
 
 async function probe(url: string): Promise<void> {
-  const client = new Client({ connectionString: url, connectionTimeoutMillis: 3_000 });
-  // a connection lost after the answer is not our concern here
-  client.on('error', () => undefined);
-  try {
-    await client.connect();
-    const { rows } = await client.query<{ version: string }>(
-      `SELECT current_setting('server_version_num') AS version`,
+  const [server] = await queryOnce<{ version: string }>(
+    url,
+    `SELECT current_setting('server_version_num') AS version`,
+  ).catch((error: unknown) => {
+    throw isDatabaseUnavailable(error) ? error : explain(error, url);
+  });
+  const version = Number(server?.version);
+  if (version < MIN_SERVER_VERSION) {
+    throw new StartupError(
+      `The server at ${address(url)} is PostgreSQL ${Math.floor(version / 10_000)}. Use version 15 or newer.`,
     );
-    if (Number(rows[0]?.version) < MIN_SERVER_VERSION) {
-      throw new StartupError(
-        `The server at ${address(url)} is PostgreSQL ${Math.floor(Number(rows[0]?.version) / 10_000)}. Use version 15 or newer.`,
-      );
-    }
-  } finally {
-    await client.end().catch(() => undefined);
   }
 }
 

@@ -24,7 +24,7 @@ export default async function setUp(): Promise<void> {
   const template = `amba_test_${randomUUID().slice(0, 8)}`;
   const given = process.env.TEST_DATABASE_URL;
   if (given) {
-    await waitForDatabase(given, { waitS: 10, log: console.log });
+    await waitForDatabase(given, () => Promise.resolve(), { waitS: 10, log: console.log });
     globalThis.testServer = { url: given, template };
   } else {
     const dataDir = mkdtempSync(join(tmpdir(), 'amba-test-'));
