@@ -24,10 +24,22 @@ const CONNECTIONS_CHECKING_INTERVAL_MS = 1_000;
 const DEAF_TIMEOUT_MS = 30_000;
 /** Requests of one connection that may wait for their answers. Clients send one at a time. */
 const MAX_WAITING = 10;
+/** Requests of one connection that may arrive after its last answer was promised; each takes memory until then. */
+const MAX_IGNORED = 1_000;
 /** How long a shutdown waits for requests under way. */
 const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** How long a connection that says nothing is left open, once no new ones are taken: its request may be on the way. */
 const QUIET_MS = 500;
+/** As the router reads them. */
+const LIVE = /^\/health\/live\/?$/i;
+const READY = /^\/health\/ready\/?$/i;
+
+interface Connection {
+  /** Requests without an answer. */
+  waiting: number;
+  /** An answer says that it is the last one. What comes after it is not done: nobody would hear of it. */
+  isEnding: boolean;
+}
 
 /**
  * The listening socket, from before there is a database until the last answer has left.
@@ -46,13 +58,12 @@ export class FrontDoor {
   });
   private application?: RequestListener;
   private closing = false;
-  /** The connections, and how many requests of each have no answer yet. */
-  private readonly waiting = new Map<Socket, number>();
+  private readonly connections = new Map<Socket, Connection>();
 
   constructor() {
     this.server.on('connection', (socket) => {
-      this.waiting.set(socket, 0);
-      socket.on('close', () => this.waiting.delete(socket));
+      this.connections.set(socket, { waiting: 0, isEnding: false });
+      socket.on('close', () => this.connections.delete(socket));
     });
     this.server.setTimeout(DEAF_TIMEOUT_MS, (socket) => this.cutIfUseless(socket));
     this.server.on('request', (request, response) => this.receive(request, response));
@@ -99,34 +110,38 @@ export class FrontDoor {
   private closeSilentConnections(): void {
     this.server.closeIdleConnections();
     // to node a connection that never said anything is not idle
-    for (const socket of this.waiting.keys()) if (socket.bytesRead === 0) socket.destroy();
+    for (const socket of this.connections.keys()) if (socket.bytesRead === 0) socket.destroy();
   }
 
   /** Nothing moved for a while: neither an answer that we are still working on, nor a kept connection in its time. */
   private cutIfUseless(socket: Socket): void {
-    if (this.waiting.get(socket) === 0 || socket.writableLength > 0) socket.destroy();
+    if (this.connections.get(socket)?.waiting === 0 || socket.writableLength > 0) socket.destroy();
   }
 
   private receive(request: IncomingMessage, response: ServerResponse): void {
     const { socket } = request;
-    const count = (change: number) => {
-      const waiting = (this.waiting.get(socket) ?? 0) + change;
-      if (this.waiting.has(socket)) this.waiting.set(socket, waiting);
-      return waiting;
-    };
-    response.on('close', () => count(-1));
-    const waiting = count(+1);
-    // node runs all requests that arrive together; the first one too many ends the connection after its answer
-    if (waiting > MAX_WAITING + 1) return;
-    if (waiting > MAX_WAITING) refuse(response.setHeader('Connection', 'close'), TOO_MANY_WAITING);
+    const connection = this.connections.get(socket);
+    if (connection === undefined) return;
+    connection.waiting += 1;
+    response.on('close', () => (connection.waiting -= 1));
+    if (connection.isEnding) {
+      if (connection.waiting > MAX_IGNORED) socket.destroy();
+      return;
+    }
+    // node runs all requests that arrive together
+    const isTooMany = connection.waiting > MAX_WAITING;
+    if (isTooMany || this.closing) {
+      connection.isEnding = true;
+      response.setHeader('Connection', 'close');
+    }
+    if (isTooMany) refuse(response, TOO_MANY_WAITING);
     else this.serve(request, response);
   }
 
   private serve(request: IncomingMessage, response: ServerResponse): void {
-    if (this.closing) response.setHeader('Connection', 'close');
-    const path = request.url?.split('?', 1)[0];
-    if (this.application && !(this.closing && path === '/health/ready')) this.application(request, response);
-    else if (path === '/health/live') answer(response, 200, { data: { status: 'ok' } });
+    const path = request.url?.split('?', 1)[0] ?? '';
+    if (this.application && !(this.closing && READY.test(path))) this.application(request, response);
+    else if (LIVE.test(path)) answer(response, 200, { data: { status: 'ok' } });
     else refuse(response, new ApiError('SERVICE_UNAVAILABLE'));
   }
 }

@@ -153,11 +153,23 @@ it('a client that takes nothing of an answer larger than all buffers is cut off'
 });
 
 it('a client that asks without waiting gets ten answers and a 429, whatever it asked for', async () => {
-  const received = await exchange(world.url, 'GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_700));
+  const received = await exchange(world.url, 'GET /docs-json HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(1_000));
   const answers = answersIn(received);
   expect(answers.map(({ status }) => status)).toEqual([...Array(10).fill(200), 429]);
   expect(answers.at(-1)?.code).toBe('RATE_LIMITED');
   await expectAClaimToBePaid();
+});
+
+it('a client that goes on asking is cut off without waiting for the first answers', async () => {
+  const door = new FrontDoor();
+  let begun = 0;
+  door.open(() => void (begun += 1));
+  const client = new RawClient(await door.listen({ host: '127.0.0.1', port: 0 }));
+  const asking = setInterval(() => client.send('GET / HTTP/1.1\r\nHost: x\r\n\r\n'.repeat(100)), 1);
+  expect(await client.closed).toBe('');
+  clearInterval(asking);
+  expect(begun).toBe(10);
+  await door.close(0);
 });
 
 it('clients that close their own half are answered, and let go', async () => {

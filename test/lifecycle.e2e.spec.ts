@@ -248,6 +248,37 @@ describe('a closing server', () => {
     await closed;
   });
 
+  it('does not begin what comes after its last answer on a connection', async () => {
+    const door = new FrontDoor();
+    const begun: (string | undefined)[] = [];
+    door.open(({ url }, response) => {
+      begun.push(url);
+      setTimeout(() => response.end('answered'), 200);
+    });
+    const { port } = new URL(await door.listen({ host: '127.0.0.1', port: 0 }));
+    const socket = connect(Number(port), '127.0.0.1');
+    await once(socket, 'connect');
+    const closed = door.close(0);
+    socket.write('GET /1 HTTP/1.1\r\nhost: x\r\n\r\nGET /2 HTTP/1.1\r\nhost: x\r\n\r\n');
+    expect((await text(socket)).match(/answered/g)).toHaveLength(1);
+    await closed;
+    expect(begun).toEqual(['/1']);
+  });
+
+  it('is not ready however that is spelt', async () => {
+    const door = new FrontDoor();
+    door.open((_, response) => void response.end('{}'));
+    const url = await door.listen({ host: '127.0.0.1', port: 0 });
+    const statuses = async () => {
+      const paths = ['/health/ready', '/health/ready/?probe', '/Health/Ready'];
+      return (await Promise.all(paths.map((path) => send(url + path)))).map(({ status }) => status);
+    };
+    expect(await statuses()).toEqual([200, 200, 200]);
+    const closed = door.close(2_000);
+    expect(await statuses()).toEqual([503, 503, 503]);
+    await closed;
+  });
+
   it('closes connections that stay silent long before their time-outs, and takes no new one', async () => {
     const door = new FrontDoor();
     const { port } = new URL(await door.listen({ host: '127.0.0.1', port: 0 }));
