@@ -13,6 +13,8 @@ const npm = process.platform === 'win32' ? 'npm.cmd' : 'npm';
 const { stdout, error } = spawnSync(npm, ['audit', '--omit=dev', '--json'], {
   encoding: 'utf8',
   timeout: TIMEOUT_MS,
+  // a report that is cut off at the default of 1 MB would be taken for none
+  maxBuffer: Infinity,
   shell: npm.endsWith('.cmd'),
 });
 const report = parse(stdout);

@@ -72,6 +72,13 @@ describe('the dependency audit', () => {
     for (const part of said) expect(audited.output).toContain(part);
   });
 
+  it('reads a report of any length', async () => {
+    const [flaw] = advisory('critical');
+    const long = [{ ...flaw, title: 'x'.repeat(1_100_000) }];
+    const { exit, output } = await audit(await registryThatSays(200, { jose: long }));
+    expect({ exit, output }).toMatchObject({ exit: 1, output: expect.stringContaining('critical: jose') });
+  });
+
   it.each([
     ['refuses', () => registryThatSays(405, {})],
     ['is not there', () => Promise.resolve('http://127.0.0.1:9/')],
