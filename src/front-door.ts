@@ -10,7 +10,7 @@ import {
 } from 'node:http';
 import { Server as NetServer, type AddressInfo, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, errorBody } from './common/api-error';
 import type { ErrorCode } from './common/error-catalogue';
 import { StartupError } from './common/startup-error';
@@ -30,6 +30,8 @@ const MAX_IGNORED = 1_000;
 const SHUTDOWN_TIMEOUT_MS = 10_000;
 /** How long a connection that says nothing is left open, once no new ones are taken: its request may be on the way. */
 const QUIET_MS = 500;
+/** How long a shutdown goes on taking connections that queue, when more and more come. */
+const QUEUE_TIMEOUT_MS = 1_000;
 /** As the router reads them. */
 const LIVE = /^\/health\/live\/?$/i;
 const READY = /^\/health\/ready\/?$/i;
@@ -58,10 +60,12 @@ export class FrontDoor {
   });
   private application?: RequestListener;
   private closing = false;
+  private accepted = 0;
   private readonly connections = new Map<Socket, Connection>();
 
   constructor() {
     this.server.on('connection', (socket) => {
+      this.accepted += 1;
       this.connections.set(socket, { waiting: 0, isEnding: false });
       socket.on('close', () => this.connections.delete(socket));
     });
@@ -97,6 +101,7 @@ export class FrontDoor {
     if (!this.server.listening) return;
     this.closing = true;
     await sleep(drainMs);
+    await this.acceptQueue();
     const cut = setTimeout(() => this.server.closeAllConnections(), SHUTDOWN_TIMEOUT_MS);
     const closed = once(this.server, 'close');
     // not as HTTP servers close: they end kept connections at once, whose next request may be on the way
@@ -105,6 +110,16 @@ export class FrontDoor {
     await closed;
     clearInterval(sweep);
     clearTimeout(cut);
+  }
+
+  /** The system resets the connections that still queue when we close; node takes one at each turn of its loop. */
+  private async acceptQueue(): Promise<void> {
+    const deadline = Date.now() + QUEUE_TIMEOUT_MS;
+    let before: number;
+    do {
+      before = this.accepted;
+      await nextTurn();
+    } while (before !== this.accepted && Date.now() < deadline);
   }
 
   private closeSilentConnections(): void {

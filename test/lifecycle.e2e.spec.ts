@@ -248,6 +248,15 @@ describe('a closing server', () => {
     await closed;
   });
 
+  it('answers connections that were made before it closed, and that it has not taken yet', async () => {
+    const door = new FrontDoor();
+    door.open((_, response) => void response.end('{}'));
+    const url = await door.listen({ host: '127.0.0.1', port: 0 });
+    const answers = Promise.all(Array.from({ length: 50 }, () => send(url)));
+    await Promise.all([answers, door.close(0)]);
+    expect((await answers).map(({ status }) => status)).toEqual(Array(50).fill(200));
+  });
+
   it('does not begin what comes after its last answer on a connection', async () => {
     const door = new FrontDoor();
     const begun: (string | undefined)[] = [];
