@@ -95,7 +95,7 @@ export class FrontDoor {
 
   /**
    * Goes on serving for `drainMs`, for balancers to notice, then takes no new connection. Resolves when every request
-   * that arrived has its answer; one that takes longer than 10 s is cut.
+   * that was begun has its answer; one that takes longer than 10 s is cut.
    */
   async close(drainMs: number): Promise<void> {
     if (!this.server.listening) return;

@@ -5,6 +5,7 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module';
 import { adapterOn, configureApp } from './app.setup';
 import { explain } from './common/run-command';
+import { StartupError } from './common/startup-error';
 import { loadConfig, type Config } from './config';
 import { openDatabase, type Database } from './database/database';
 import { describeDemo, seedDemo } from './demo';
@@ -70,7 +71,10 @@ function run(config: Config): void {
     say(`\n${signal}: stopping …`);
     stopping.abort();
     const drainMs = signal === 'SIGTERM' ? config.shutdownDrainMs : 0;
-    setTimeout(() => process.exit(1), drainMs + SHUTDOWN_LIMIT_MS).unref();
+    setTimeout(
+      () => fail(new StartupError('The shutdown took too long and was cut off.')),
+      drainMs + SHUTDOWN_LIMIT_MS,
+    ).unref();
     started.then((stop) => stop(drainMs)).then(() => end(), end);
   };
   const end = (error?: unknown) => {

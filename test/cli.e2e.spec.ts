@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
+import { Client } from 'pg';
 import { postmasterPid, usePrograms } from './support/process';
+import { cloneDatabase } from './support/world';
 
 const { newDataDir, run } = usePrograms();
 
@@ -140,5 +142,22 @@ describe('npm run cli', () => {
       agrees: true,
       currencies: [{ currency_code: 'gems', balances: { users: 1, sum: 25 } }],
     });
+  });
+
+  it('integrity tells of a guard that is gone, and of what that let in, where nothing else starts', async () => {
+    const database = await cloneDatabase();
+    const client = new Client({ connectionString: database.url });
+    await client.connect();
+    await client.query('ALTER TABLE referral_codes DROP CONSTRAINT referral_codes_code_format');
+    await client.end();
+    const env = { DATABASE_URL: database.url, SESSION_SECRET: 'x'.repeat(32) };
+    const other = run('cli', env, 'project', 'list');
+    expect(await other.exit).toBe(1);
+    expect(other.output).toContain('The database lacks guards');
+    const program = run('cli', env, '--json', 'integrity');
+    expect(await program.exit).toBe(1);
+    const broken = JSON.parse(program.output).filter(({ ok }: { ok: boolean }) => !ok);
+    expect(broken).toMatchObject([{ name: 'guards_armed', rows: [{ guard: 'referral_codes_code_format' }] }]);
+    await database.drop();
   });
 });

@@ -13,13 +13,13 @@ import { useWorld, type World } from './support/world';
  * `MODEL_RUNS=5000 npx jest test/model` plays more of them. A failure shows the shortest sequence that fails and how to
  * repeat it.
  */
-const RUNS = Number(process.env.MODEL_RUNS ?? 1000);
+const RUNS = Number(process.env.MODEL_RUNS ?? 600);
 const SEED = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
 const REPEATED = process.env.FC_PATH;
 /** Side by side, each with a database of its own: a sweep pays whatever is due in the database. */
 const LANES = REPEATED === undefined ? 3 : 1;
 /** So many are sure to meet everything that is rare. */
-const RUNS_THAT_COVER = 1000;
+const RUNS_THAT_COVER = 600;
 
 type Commands = Iterable<fc.AsyncCommand<Model, Stage>>;
 

@@ -1,3 +1,4 @@
+import { CONSTRAINTS, TRIGGERS, UNIQUE_INDEXES } from '../src/database/guard-names';
 import { GLOBAL_TABLES, tenancyFaults } from './support/tenancy';
 import { useWorld } from './support/world';
 
@@ -105,6 +106,28 @@ describe('the schema carries the tenant', () => {
       await queryRunner.rollbackTransaction();
       await queryRunner.release();
     }
+  });
+
+  it('and all of it is what a start looks for', async () => {
+    const names = async (sql: string) =>
+      (await world.db.query(sql)).map(({ name }: { name: string }) => name).sort();
+    const here = `relnamespace = 'public'::regnamespace AND relname <> 'migrations'`;
+    expect(
+      await names(
+        `SELECT tgname AS name FROM pg_trigger JOIN pg_class r ON r.oid = tgrelid WHERE NOT tgisinternal AND ${here}`,
+      ),
+    ).toEqual([...TRIGGERS].sort());
+    expect(
+      await names(
+        `SELECT conname AS name FROM pg_constraint JOIN pg_class r ON r.oid = conrelid WHERE contype <> 'n' AND ${here}`,
+      ),
+    ).toEqual([...CONSTRAINTS].sort());
+    expect(
+      await names(
+        `SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class r ON r.oid = indrelid
+          WHERE indisunique AND ${here} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)`,
+      ),
+    ).toEqual([...UNIQUE_INDEXES].sort());
   });
 
   it('and names every constraint after its table', async () => {

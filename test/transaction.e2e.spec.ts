@@ -204,8 +204,8 @@ describe('inTransaction', () => {
       await queryRunner.query('SELECT 1 / 0').catch(() => undefined);
     });
     await expect(commit).rejects.toMatchObject({
-      name: 'CommitUnknownError',
-      cause: new Error('COMMIT was answered with ROLLBACK'),
+      code: '40000',
+      message: 'COMMIT was answered with ROLLBACK',
     });
     expect(await world.db.query(`SELECT id FROM projects WHERE name = 'rolled back'`)).toEqual([]);
   });

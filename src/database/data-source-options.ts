@@ -21,6 +21,7 @@ const MIGRATION_QUERY_TIMEOUT_MS = 60 * 60_000;
 export const MIGRATIONS_TABLE = 'migrations';
 
 const INT8_OID = 20;
+const TRANSACTION_ROLLBACK = '40000';
 
 interface DatabaseSettings {
   url: string;
@@ -109,10 +110,11 @@ class ResilientClient extends Client {
   }
 }
 
-/** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. */
+/** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. We do, by its name. */
 function assertCommitted(result: { command: string }): unknown {
-  if (result.command !== 'COMMIT') throw new Error(`COMMIT was answered with ${result.command}`);
-  return result;
+  if (result.command === 'COMMIT') return result;
+  const error = new Error(`COMMIT was answered with ${result.command}`);
+  throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
 }
 
 /** bigint columns arrive as exact numbers; the schema's CHECKs keep them within 2^53 - 1. */

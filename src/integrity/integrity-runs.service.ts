@@ -28,19 +28,20 @@ export class IntegrityRunsService {
 
   /**
    * Checks everything, unless the check of this interval was made or begun by any instance. What is broken is logged,
-   * and kept for 90 days with the rest of the report.
+   * and kept for 90 days with the rest of the report. A check that `signal` ends is left to another instance.
    */
-  async runDue(now: Date, intervalMs: number): Promise<void> {
+  async runDue(now: Date, intervalMs: number, signal?: AbortSignal): Promise<void> {
     const dueAt = new Date(Math.floor(now.getTime() / intervalMs) * intervalMs);
     if (!(await this.begin(dueAt))) return;
     try {
-      const { invariants } = await this.integrity.check(null);
+      const { invariants } = await this.integrity.check(null, signal);
       for (const { ok, number, name, brokenRows } of invariants) {
         if (!ok) this.logger.error(`Invariant ${number} (${name}) is broken by ${brokenRows} rows`);
       }
       const report = invariants.map(({ name, brokenRows }) => ({ name, broken_rows: brokenRows }));
       await this.end(dueAt, { report: JSON.stringify(report) });
     } catch (error) {
+      if (signal?.aborted) return this.leave(dueAt);
       await this.end(dueAt, { error: String(error) });
       throw error;
     }
@@ -55,15 +56,20 @@ export class IntegrityRunsService {
   }
 
   private async begin(dueAt: Date): Promise<boolean> {
-    await this.dataSource.query(
-      `DELETE FROM integrity_runs WHERE due_at < $1::timestamptz - make_interval(days => $2)`,
-      [dueAt, KEPT_DAYS],
-    );
     const inserted = await this.dataSource.query<object[]>(
       'INSERT INTO integrity_runs (due_at) VALUES ($1) ON CONFLICT DO NOTHING RETURNING due_at',
       [dueAt],
     );
-    return inserted.length === 1;
+    if (inserted.length === 0) return false;
+    await this.dataSource.query(
+      'DELETE FROM integrity_runs WHERE due_at < $1::timestamptz - make_interval(days => $2)',
+      [dueAt, KEPT_DAYS],
+    );
+    return true;
+  }
+
+  private async leave(dueAt: Date): Promise<void> {
+    await this.dataSource.query('DELETE FROM integrity_runs WHERE due_at = $1', [dueAt]);
   }
 
   private async end(dueAt: Date, { report, error }: { report?: string; error?: string }): Promise<void> {

@@ -19,8 +19,8 @@ export class IntegrityWorker implements OnApplicationBootstrap, BeforeApplicatio
     if (integrityIntervalMs === 0) return;
     this.loop = new WorkerLoop(
       IntegrityWorker.name,
-      async (now) => {
-        await runs.runDue(now, integrityIntervalMs);
+      async (now, signal) => {
+        await runs.runDue(now, integrityIntervalMs, signal);
         return false;
       },
       Math.min(LOOK_MS, integrityIntervalMs),

@@ -46,16 +46,21 @@ export class IntegrityService {
    * of it again.
    *
    * @param projectId null for all projects
+   * @param signal ends a check before its next invariant, with its reason
    */
-  check(projectId: string | null): Promise<IntegrityReport> {
+  check(projectId: string | null, signal?: AbortSignal): Promise<IntegrityReport> {
     return this.runs.run(projectId ?? 'all', () =>
-      inTransaction(this.dataSource, (queryRunner) => runInvariants(queryRunner, projectId)),
+      inTransaction(this.dataSource, (queryRunner) => runInvariants(queryRunner, projectId, signal)),
     );
   }
 }
 
 /** All in one snapshot, or claims made between two of them would make their results disagree. */
-async function runInvariants(queryRunner: QueryRunner, projectId: string | null): Promise<IntegrityReport> {
+async function runInvariants(
+  queryRunner: QueryRunner,
+  projectId: string | null,
+  signal?: AbortSignal,
+): Promise<IntegrityReport> {
   await queryRunner.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
   const statement = await allowLongStatements(queryRunner, INVARIANT_TIMEOUT_MS);
   // takes the snapshot
@@ -64,6 +69,7 @@ async function runInvariants(queryRunner: QueryRunner, projectId: string | null)
   ];
   const invariants: InvariantResult[] = [];
   for (const invariant of INVARIANTS) {
+    signal?.throwIfAborted();
     invariants.push(await runInvariant(statement, invariant, projectId));
   }
   return { ok: invariants.every(({ ok }) => ok), checkedAt: now, invariants };

@@ -396,7 +396,11 @@ export const SABOTAGES: Sabotage[] = [
     how: 'all triggers of a table, with those inside its foreign keys, switched off',
     without: ['referral_claims.ALL'],
     bend: () => [],
-    rows: () => [{ guard: 'referral_claims_append_only' }, { guard: 'referral_claims_referrer_owns_code' }],
+    rows: () =>
+      [
+        ...['claim_idempotency_keys_claim_fkey', 'referral_claims_append_only', 'referral_claims_code_fkey'],
+        ...['referral_claims_referee_fkey', 'referral_claims_referrer_owns_code', 'reward_grants_claim_fkey'],
+      ].map((guard) => ({ guard })),
   },
   {
     breaks: 'rollups_add_up',
