@@ -10,15 +10,15 @@ import { useWorld, type World } from './support/world';
  * The server against a model of the contract: random sequences of what users, developers, operators and the sweeper
  * do, each in an app of its own. Every answer must be the model's, and after a sequence so must every row.
  *
- * `MODEL_RUNS=5000 npx jest test/model` plays more of them, and from 600 on every outcome must have come up. A failure shows the shortest sequence that fails and how to
+ * `MODEL_RUNS=5000 npx jest test/model` plays more of them. A failure shows the shortest sequence that fails and how to
  * repeat it.
  */
-const RUNS = Number(process.env.MODEL_RUNS ?? 200);
+const RUNS = Number(process.env.MODEL_RUNS ?? 600);
 const SEED = Number(process.env.FC_SEED ?? Date.now() % 2 ** 31);
 const REPEATED = process.env.FC_PATH;
 /** Side by side, each with a database of its own: a sweep pays whatever is due in the database. */
 const LANES = REPEATED === undefined ? 3 : 1;
-/** So many are sure to meet everything that is rare; fewer are only compared. */
+/** So many are sure to meet everything that is rare. */
 const RUNS_THAT_COVER = 600;
 
 type Commands = Iterable<fc.AsyncCommand<Model, Stage>>;
