@@ -1,6 +1,6 @@
 import type { DataSource, QueryRunner } from 'typeorm';
 import { inTransaction } from '../src/common/transaction';
-import { Footprints, isDependent } from './support/footprint';
+import { Footprints, isDependent, union } from './support/footprint';
 import { everyOrder } from './support/interleave';
 import { openSessions, type Sessions } from './support/stepped-session';
 import { useWorld } from './support/world';
@@ -109,22 +109,20 @@ it('an order that is wrong is told statement by statement', async () => {
 it('statements are known by their tables, foreign keys, triggers and unique keys', async () => {
   const footprints = await Footprints.of(world.db);
   const commits = (...texts: string[]) => {
-    const all = texts.map((text) => footprints.of(text));
-    const of = (kind: keyof (typeof all)[0]) => new Set(all.flatMap((one) => [...one[kind]]));
-    const ends = {
-      reads: of('reads'),
-      writes: of('writes'),
-      locks: of('locks'),
-      shares: of('shares'),
-      keys: of('keys'),
-    };
+    const ends = texts.map((text) => footprints.of(text)).reduce(union);
     return { ...footprints.of('COMMIT'), ends };
   };
   const depend = (a: string, b: string) => isDependent(footprints.of(a), footprints.of(b));
   const insertClaim = `INSERT INTO "referral_claims"("project_id", "referral_code_id", "referee_id") VALUES ($1, $2, $3)`;
   const lockUser = `SELECT 1 FROM "app_users" FOR UPDATE`;
+  const takeTurn = `SELECT 1 FROM projects p JOIN app_users u ON u.project_id = p.id FOR NO KEY UPDATE OF u`;
   expect(depend(insertClaim, insertClaim)).toBe(true);
   expect(depend(insertClaim, lockUser)).toBe(true);
+  // a foreign key and a lock that leaves keys alone do not meet
+  expect(depend(insertClaim, takeTurn)).toBe(false);
+  expect(depend(takeTurn, takeTurn)).toBe(true);
+  expect(depend(takeTurn, `SELECT 1 FROM projects FOR UPDATE`)).toBe(false);
+  expect(depend(takeTurn, `UPDATE app_users SET disabled_at = now()`)).toBe(true);
   expect(depend(insertClaim, `SELECT 1 FROM referral_claims FOR UPDATE SKIP LOCKED`)).toBe(false);
   expect(depend(`UPDATE balances SET balance = 1`, `UPDATE currencies SET max_balance = 1`)).toBe(true);
   expect(depend(lockUser, `SELECT 1 FROM app_users`)).toBe(false);

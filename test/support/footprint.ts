@@ -8,10 +8,12 @@ export interface Footprint {
   reads: Names;
   /** Tables whose rows change or come to be. */
   writes: Names;
-  /** Tables whose rows, which were there, are locked. */
-  locks: Names;
-  /** Tables whose rows are locked shared, by foreign keys too. */
-  shares: Names;
+  /** Tables whose rows, which were there, are locked: the four kinds of row locks, the strongest first. */
+  update: Names;
+  noKeyUpdate: Names;
+  share: Names;
+  /** By foreign keys, above all. */
+  keyShare: Names;
   /** Unique indexes that get a new key or lose one. */
   keys: Names;
 }
@@ -22,7 +24,8 @@ export interface Effect extends Footprint {
 }
 
 export const NOTHING: Footprint = {
-  ...{ reads: new Set(), writes: new Set(), locks: new Set(), shares: new Set(), keys: new Set() },
+  ...{ reads: new Set(), writes: new Set(), keys: new Set() },
+  ...{ update: new Set(), noKeyUpdate: new Set(), share: new Set(), keyShare: new Set() },
 };
 
 interface Table {
@@ -41,8 +44,18 @@ const OVERTHROWN = /\b(?:DELETE\s+FROM|MERGE\s+INTO|TRUNCATE|LOCK)\s+(?:TABLE\s+
 const ASSIGNED = /\bSET\b(.*?)(?:\bFROM\b|\bWHERE\b|$)/gis;
 /** A table that is named there is not read. */
 const NOT_READ = /\bINSERT\s+INTO\s+"?\w+"?|::\w+/gi;
-const LOCKS_ROWS = /\bFOR\s+(?:NO\s+KEY\s+)?UPDATE\b/i;
-const SHARES_ROWS = /\bFOR\s+(?:KEY\s+)?SHARE\b/i;
+/** Of one table, or of all that are read. */
+const LOCKED = /\bFOR\s+(NO\s+KEY\s+UPDATE|UPDATE|KEY\s+SHARE|SHARE)\b(?:\s+OF\s+(\w+))?/gi;
+type Lock = 'update' | 'noKeyUpdate' | 'share' | 'keyShare';
+/** PostgreSQL's table of row-level lock conflicts. */
+const CONFLICTS: [Lock, Lock][] = [
+  ['update', 'update'],
+  ['update', 'noKeyUpdate'],
+  ['update', 'share'],
+  ['update', 'keyShare'],
+  ['noKeyUpdate', 'noKeyUpdate'],
+  ['noKeyUpdate', 'share'],
+];
 
 const FOOTPRINTS = `
   SELECT c.relname AS name,
@@ -72,7 +85,7 @@ export class Footprints {
     const own = this.direct(text);
     return [...own.writes].reduce((sum, name) => {
       const { parents = [], triggers = '' } = this.tables.get(name) ?? {};
-      const checks = { ...NOTHING, reads: new Set(parents), shares: new Set(parents) };
+      const checks = { ...NOTHING, reads: new Set(parents), keyShare: new Set(parents) };
       return union(union(sum, checks), this.direct(triggers));
     }, own);
   }
@@ -82,14 +95,20 @@ export class Footprints {
     const targets = (pattern: RegExp) =>
       [...text.matchAll(pattern)].flatMap(([, table]) => this.named(table ?? ''));
     const [updated, overthrown] = [targets(UPDATED), targets(OVERTHROWN)];
-    const changed = [...updated, ...overthrown];
     const reads = this.named(text.replace(NOT_READ, ''));
     const assigned = [...text.matchAll(ASSIGNED)].map(([, part]) => part).join();
+    const moved = updated.filter((table) => this.keysOf(table, assigned).length > 0);
+    const locked = (kind: string) =>
+      [...text.matchAll(LOCKED)]
+        .filter(([, strength = '']) => strength.toUpperCase().replace(/\s+/g, ' ') === kind)
+        .flatMap(([, , alias]) => (alias === undefined ? reads : this.called(alias, text)));
     return {
       reads: new Set(reads),
-      writes: new Set([...inserted.flatMap(([, table]) => table ?? []), ...changed]),
-      locks: new Set([...changed, ...(LOCKS_ROWS.test(text) ? reads : [])]),
-      shares: new Set(SHARES_ROWS.test(text) ? reads : []),
+      writes: new Set([...inserted.flatMap(([, table]) => table ?? []), ...updated, ...overthrown]),
+      update: new Set([...moved, ...overthrown, ...locked('UPDATE')]),
+      noKeyUpdate: new Set([...updated, ...locked('NO KEY UPDATE')]),
+      share: new Set(locked('SHARE')),
+      keyShare: new Set(locked('KEY SHARE')),
       keys: new Set([
         ...inserted.flatMap(([, table = '', columns]) => this.keysOf(table, columns, 'every')),
         ...updated.flatMap((table) => this.keysOf(table, assigned, 'some')),
@@ -100,6 +119,12 @@ export class Footprints {
 
   private named(text: string): string[] {
     return (text.match(/\w+/g) ?? []).filter((word) => this.tables.has(word));
+  }
+
+  /** The tables that go by this name in the text. */
+  private called(alias: string, text: string): string[] {
+    const names = [...text.matchAll(new RegExp(`\\b(\\w+)\\s+(?:AS\\s+)?${alias}\\b`, 'gi'))];
+    return [alias, ...names.map(([, name = '']) => name)].filter((name) => this.tables.has(name));
   }
 
   /** A key that a new row leaves out is NULL or drawn anew: it meets no other. */
@@ -124,24 +149,25 @@ export function isDependent(a: Effect, b: Effect): boolean {
 
 function meet(a: Footprint, b: Footprint): boolean {
   return (
-    overlap(a.locks, b.locks) ||
-    overlap(a.locks, b.shares) ||
-    overlap(a.shares, b.locks) ||
+    CONFLICTS.some(([one, other]) => overlap(a[one], b[other]) || overlap(a[other], b[one])) ||
     overlap(a.keys, b.keys)
   );
 }
 
 function notices(statement: Footprint, ended: Footprint | undefined): boolean {
   if (ended === undefined) return false;
-  const { reads, locks, shares } = statement;
-  return meet(statement, ended) || [reads, locks, shares].some((tables) => overlap(tables, ended.writes));
+  const { reads, update, noKeyUpdate, share, keyShare } = statement;
+  return (
+    meet(statement, ended) ||
+    [reads, update, noKeyUpdate, share, keyShare].some((tables) => overlap(tables, ended.writes))
+  );
 }
 
 export function union(a: Footprint, b: Footprint): Footprint {
   const both = (kind: keyof Footprint) => new Set([...a[kind], ...b[kind]]);
   return {
-    ...{ reads: both('reads'), writes: both('writes'), locks: both('locks') },
-    ...{ shares: both('shares'), keys: both('keys') },
+    ...{ reads: both('reads'), writes: both('writes'), keys: both('keys'), update: both('update') },
+    ...{ noKeyUpdate: both('noKeyUpdate'), share: both('share'), keyShare: both('keyShare') },
   };
 }
 
