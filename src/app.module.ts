@@ -17,7 +17,6 @@ import { IntegrityModule } from './integrity/integrity.module';
 import { OpsModule } from './ops/ops.module';
 import { Project } from './projects/project.entity';
 import { ProjectsModule } from './projects/projects.module';
-import { ClaimIdempotencyKey } from './referrals/claim-idempotency-key.entity';
 import { ReferralClaim } from './referrals/referral-claim.entity';
 import { ReferralCode } from './referrals/referral-code.entity';
 import { ReferralsModule } from './referrals/referrals.module';
@@ -26,13 +25,17 @@ import { UserAdminModule } from './user-admin/user-admin.module';
 import { AppUser } from './users/app-user.entity';
 import { UsersModule } from './users/users.module';
 
-const ENTITIES = [Project, AppUser, Currency, ReferralCode, ReferralClaim, ClaimIdempotencyKey];
+const ENTITIES = [Project, AppUser, Currency, ReferralCode, ReferralClaim];
 
 /** The composition root: every feature, on one configuration and one database. */
 @Module({})
 export class AppModule {
   static on(config: Config, databaseUrl: string): DynamicModule {
-    const database = { url: databaseUrl, poolSize: config.databasePoolSize };
+    const database = {
+      url: databaseUrl,
+      poolSize: config.databasePoolSize,
+      preparedStatements: config.preparedStatements,
+    };
     return {
       module: AppModule,
       imports: [

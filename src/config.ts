@@ -31,6 +31,7 @@ const Environment = z.object({
   DATABASE_URL: z.string().optional(),
   DATABASE_WAIT_S: wholeNumber(0, 86_400).default(60),
   DATABASE_POOL_SIZE: wholeNumber(1, 1000).default(10),
+  DATABASE_PREPARED_STATEMENTS: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(true),
   SESSION_SECRET: z.string().min(SECRET_MIN_LENGTH, 'must have at least 32 characters').optional(),
   SESSION_TTL_DAYS: wholeNumber(1, 365).default(30),
   REFRESH_TTL_DAYS: wholeNumber(1, 3650).default(90),
@@ -78,6 +79,8 @@ export interface Config extends DatabaseConfig {
   /** 0 lets the system choose. */
   readonly port: number;
   readonly databasePoolSize: number;
+  /** Whether each connection prepares its statements once. Not behind a pooler that cannot keep them apart. */
+  readonly preparedStatements: boolean;
   readonly sessionSecret: string;
   readonly sessionTtlS: number;
   readonly refreshTtlS: number;
@@ -123,6 +126,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: values.HOST,
     port: values.PORT,
     databasePoolSize: values.DATABASE_POOL_SIZE,
+    preparedStatements: values.DATABASE_PREPARED_STATEMENTS,
     sessionSecret: values.SESSION_SECRET ?? localSessionSecret(database.dataDir, local),
     sessionTtlS: values.SESSION_TTL_DAYS * DAY_S,
     refreshTtlS: values.REFRESH_TTL_DAYS * DAY_S,

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { DataSource, QueryRunner } from 'typeorm';
-import { CommitUnknownError, isRetryable, sqlState } from './database-error';
+import { CommitUnknownError, isDatabaseUnavailable, isRetryable, sqlState } from './database-error';
+import { rowsOf, send, type Rows, type Statement } from './statements';
 
 const MAX_TRIES = 3;
 
@@ -8,7 +9,8 @@ const MAX_TRIES = 3;
  * The one way to open a transaction (READ COMMITTED). Commits what `work` did, or rolls back and rethrows.
  *
  * A serialization failure or a deadlock runs `work` again in a new transaction, at most three times in all, so
- * `work` must have no effect outside its query runner. A method that takes a query runner joins its transaction.
+ * `work` must have no effect outside its query runner. A method that takes a query runner joins its transaction. Work
+ * that knows its last statements may end with `commitWith`.
  *
  * @throws CommitUnknownError when the connection was lost during COMMIT
  */
@@ -34,13 +36,36 @@ async function runOnce<T>(
   try {
     await queryRunner.startTransaction();
     const result = await work(queryRunner);
-    await commit(queryRunner);
+    if (queryRunner.isTransactionActive) await commit(queryRunner);
     return result;
   } catch (error) {
     await rollBack(queryRunner);
     throw error;
   } finally {
     await queryRunner.release();
+  }
+}
+
+/**
+ * Ends a transaction of `inTransaction` with these statements: they and the COMMIT share one round trip. When one of
+ * them fails, nothing of the transaction is done.
+ *
+ * @throws CommitUnknownError when the connection was lost
+ */
+export async function commitWith<const Statements extends readonly Statement[]>(
+  queryRunner: QueryRunner,
+  ...statements: Statements
+): Promise<Rows<Statements>> {
+  const sent = await send(queryRunner, statements);
+  const [committed, ...answers] = await Promise.allSettled([commit(queryRunner), ...sent]);
+  try {
+    const rows = rowsOf<Statements>(answers);
+    if (committed.status === 'rejected') throw committed.reason;
+    return rows;
+  } catch (error) {
+    throw isDatabaseUnavailable(error) && !(error instanceof CommitUnknownError)
+      ? new CommitUnknownError(error)
+      : error;
   }
 }
 

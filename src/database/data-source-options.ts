@@ -1,6 +1,7 @@
-import { Client, types, type ClientConfig } from 'pg';
+import { types } from 'pg';
 import type { DataSourceOptions, EntitySchema } from 'typeorm';
 import { migrations } from '../../migrations';
+import { ResilientClient } from './resilient-client';
 
 /** No statement of ours needs longer; a stuck one frees its locks and its connection. */
 const STATEMENT_TIMEOUT_MS = 3_000;
@@ -21,11 +22,12 @@ const MIGRATION_QUERY_TIMEOUT_MS = 60 * 60_000;
 export const MIGRATIONS_TABLE = 'migrations';
 
 const INT8_OID = 20;
-const TRANSACTION_ROLLBACK = '40000';
 
 interface DatabaseSettings {
   url: string;
   poolSize: number;
+  /** See `ResilientClient`; true when not given. */
+  preparedStatements?: boolean;
 }
 
 type Entities = (string | (new () => object) | EntitySchema)[];
@@ -55,6 +57,9 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
       types: { getTypeParser },
       Client: ResilientClient,
+      // statements that are sent together share a round trip
+      pipeline: true,
+      preparedStatements: settings.preparedStatements ?? true,
     },
   };
 }
@@ -79,42 +84,6 @@ export function migrationDataSourceOptions(url: string): DataSourceOptions {
       Client: ResilientClient,
     },
   };
-}
-
-/**
- * A connection that fails without harm to others.
- *
- * When the server ends one, it says so to whoever uses it and once more as an `error` event. While the pool hands it
- * from one user to the next nobody listens for that event, and one that is not heard ends the process (seen with
- * `pg_terminate_backend` under load). When the link falls silent, pg gives up on the query and keeps the connection,
- * and the next user waits for nothing in turn: it is cut instead, so that the pool opens another.
- */
-class ResilientClient extends Client {
-  constructor(config?: string | ClientConfig) {
-    super(config);
-    this.on('error', () => undefined);
-    const query = this.query.bind(this) as (...args: unknown[]) => unknown;
-    const guarded = (...args: unknown[]): unknown => {
-      const result = query(...args);
-      if (!(result instanceof Promise)) return result;
-      result.catch((error: unknown) => this.cutIfSilent(error));
-      return args[0] === 'COMMIT' ? result.then(assertCommitted) : result;
-    };
-    this.query = guarded as typeof this.query;
-  }
-
-  private cutIfSilent(error: unknown): void {
-    if (!(error instanceof Error) || error.message !== 'Query read timeout') return;
-    // with a query under way this cuts the socket, and the pool will not take the connection back
-    this.end().catch(() => undefined);
-  }
-}
-
-/** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. We do, by its name. */
-function assertCommitted(result: { command: string }): unknown {
-  if (result.command === 'COMMIT') return result;
-  const error = new Error(`COMMIT was answered with ${result.command}`);
-  throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
 }
 
 /** bigint columns arrive as exact numbers; the schema's CHECKs keep them within 2^53 - 1. */

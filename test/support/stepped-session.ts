@@ -1,4 +1,5 @@
 import { EventEmitter } from 'node:events';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Client, Pool } from 'pg';
 import { Footprints, NOTHING, union, type Effect, type Footprint } from './footprint';
 import { startWorld, type World } from './world';
@@ -151,7 +152,10 @@ export class SteppedSession {
     this.changes.emit('change');
     await released;
     try {
-      return await send();
+      const answer = await send();
+      // the product does not wait for it; what comes next is judged by whether it is in a transaction
+      while (BEGINS.test(text) && client.getTransactionStatus() === 'I') await nextTurn();
+      return answer;
     } finally {
       if (this.running === step) this.running = undefined;
       this.changes.emit('change');

@@ -1,0 +1,61 @@
+import type { QueryResult } from 'pg';
+import { QueryRunnerAlreadyReleasedError, type QueryRunner } from 'typeorm';
+
+/**
+ * What the driver can always put on the wire: a statement that failed there would be missing among those that are
+ * sent together, and the COMMIT behind them would not know.
+ */
+export type Value = string | number | boolean | Date | Buffer | null | readonly string[];
+
+/** A statement and its values, which somebody else decides when to send. */
+export interface Statement<Row = unknown> {
+  text: string;
+  values: Value[];
+  /** What it returns; for the compiler only. */
+  readonly row?: Row;
+}
+
+/** For each statement the rows that it returned. */
+export type Rows<Statements extends readonly Statement[]> = {
+  -readonly [Index in keyof Statements]: Statements[Index] extends Statement<infer Row> ? Row[] : never;
+};
+
+interface Connection {
+  query(text: string, values: unknown[]): Promise<QueryResult>;
+}
+
+/**
+ * Sends statements at once and waits for all of them: one round trip. The server runs them one after the other, so
+ * each sees what was committed while those before it waited for a lock.
+ *
+ * @throws what the first of them failed with that failed
+ */
+export async function sendTogether<const Statements extends readonly Statement[]>(
+  queryRunner: QueryRunner,
+  ...statements: Statements
+): Promise<Rows<Statements>> {
+  return rowsOf<Statements>(await Promise.allSettled(await send(queryRunner, statements)));
+}
+
+/** Hands statements to the driver in this order; what is sent after this has resolved comes after them. */
+export async function send(
+  queryRunner: QueryRunner,
+  statements: readonly Statement[],
+): Promise<Promise<QueryResult>[]> {
+  // after a lost link it would connect anew, and what follows would run outside of the transaction
+  if (queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
+  const connection = (await queryRunner.connect()) as Connection;
+  return statements.map(({ text, values }) => {
+    queryRunner.dataSource.logger.logQuery(text, values, queryRunner);
+    return connection.query(text, values);
+  });
+}
+
+export function rowsOf<Statements extends readonly Statement[]>(
+  answers: PromiseSettledResult<QueryResult>[],
+): Rows<Statements> {
+  return answers.map((answer) => {
+    if (answer.status === 'rejected') throw answer.reason;
+    return answer.value.rows as unknown[];
+  }) as Rows<Statements>;
+}
