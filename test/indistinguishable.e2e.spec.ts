@@ -65,19 +65,10 @@ describe('a code that is unknown, inactive, deleted or of a disabled owner', () 
     await world.signOutTheDisabled();
   });
 
-  const [start, code, owner, end] = [
-    ...['START TRANSACTION', 'FROM "referral_codes"', 'FROM "app_users"', 'ROLLBACK'],
-  ] as const;
-  const repeated = 'FROM "claim_idempotency_keys"';
-
   it.each([
-    ['', {}, [start, code, owner, end]],
-    [
-      ', with an Idempotency-Key',
-      { 'idempotency-key': 'order-1' },
-      [repeated, start, code, repeated, owner, end],
-    ],
-  ])('takes the same statements%s', async (_, headers, expected) => {
+    ['', {}],
+    [', with an Idempotency-Key', { 'idempotency-key': 'order-1' }],
+  ])('takes the same statements%s', async (_, headers) => {
     await world.db.query(`UPDATE projects SET max_claims_per_user = 1 WHERE id = $1`, [tenant.id]);
     const claim = (typed: string) => () => world.claim(guesser, typed, headers);
     const { outcome, statements } = await expectSame({
@@ -88,13 +79,15 @@ describe('a code that is unknown, inactive, deleted or of a disabled owner', () 
       'of a disabled owner': claim('ORPHAN'),
     });
     expect(outcome).toBe('404 INVALID_CODE');
-    const [key, session, ...claiming] = statements;
-    expect([key, session]).toEqual([
-      expect.stringContaining('FROM api_keys'),
-      expect.stringContaining('FROM sessions'),
-    ]);
-    expect(claiming).toEqual(expected.map((part) => expect.stringContaining(part)));
-    expect(claiming.filter((statement) => statement.includes('FOR UPDATE'))).toHaveLength(1);
+    const parts = [
+      'FROM api_keys',
+      'START TRANSACTION',
+      'FROM "referral_codes"',
+      'FROM projects',
+      'FROM projects',
+    ];
+    expect(statements).toEqual([...parts, 'ROLLBACK'].map((part) => expect.stringContaining(part)));
+    expect(statements.filter((statement) => statement.includes('FOR UPDATE'))).toHaveLength(1);
   });
 });
 
@@ -109,10 +102,8 @@ describe('an API key that is unknown, deactivated or of a deleted project', () =
       deactivated: read(other.clientKey),
       'of a deleted project': read(gone.clientKey),
     });
-    expect(asClient).toEqual({
-      outcome: '401 INVALID_API_KEY',
-      statements: [expect.stringContaining('WHERE k.digest = $1')],
-    });
+    const once = { statements: [expect.stringContaining('WHERE k.digest = $1')] };
+    expect(asClient).toEqual({ ...once, outcome: '401 INVALID_API_KEY' });
     const administer = (key: string) => () =>
       world.http.get(`/v1/admin/projects/${other.id}`).set('authorization', `Bearer ${key}`);
     const asServer = await expectSame({
@@ -120,7 +111,7 @@ describe('an API key that is unknown, deactivated or of a deleted project', () =
       deactivated: administer(other.serverKey),
       'of a deleted project': administer(gone.serverKey),
     });
-    expect(asServer).toEqual({ ...asClient, outcome: '401 INVALID_TOKEN' });
+    expect(asServer).toEqual({ ...once, outcome: '401 INVALID_TOKEN' });
   });
 
   it('is not looked for at all when its checksum is wrong', async () => {

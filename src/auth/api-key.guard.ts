@@ -1,7 +1,7 @@
 import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiError } from '../common/api-error';
-import { header } from '../common/request';
+import { bearerToken, header } from '../common/request';
 import { accessOf, needsClientKey } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { CredentialsService } from './credentials.service';
@@ -19,10 +19,12 @@ export class ApiKeyGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const key = header(request, 'x-api-key');
     if (!key) throw new ApiError('MISSING_API_KEY');
-    const identity = await this.credentials.ofApiKey(key);
+    const identity = await this.credentials.ofClient(key, bearerToken(request));
     if (identity === undefined) throw new ApiError('INVALID_API_KEY');
-    if (identity.keyType !== 'client') throw new ApiError('FORBIDDEN');
-    request.projectId = identity.projectId;
+    if (identity.key.keyType !== 'client') throw new ApiError('FORBIDDEN');
+    request.projectId = identity.key.projectId;
+    // for `SessionGuard` to decide on: the database was asked for both at once
+    request.caller = identity.caller;
     return true;
   }
 }

@@ -7,7 +7,7 @@ import type { Caller } from './sessions.service';
 export interface AuthenticatedRequest extends RequestWithId {
   /** Set by `ApiKeyGuard`, and by `AdminGuard` on the routes of one project. */
   projectId?: string;
-  /** Set by `SessionGuard`. */
+  /** Set by `ApiKeyGuard`, when a session that is good came along. */
   caller?: Caller;
   /** Set by `AdminGuard`. */
   actor?: Actor;

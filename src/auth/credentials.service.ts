@@ -1,11 +1,14 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import { isUUID } from 'class-validator';
 import type { DataSource } from 'typeorm';
+import { CONFIG, type Config } from '../config';
 import type { Actor, Developer } from './actor';
 import { digestOf, isWellFormedApiKey, type KeyType } from './api-key';
 import { DeveloperSessionsService } from './developer-sessions.service';
 import { isPersonalAccessToken } from './personal-access-token';
+import { verifySessionToken } from './session-token';
+import type { Caller } from './sessions.service';
 
 export interface ApiKeyIdentity {
   projectId: string;
@@ -13,6 +16,13 @@ export interface ApiKeyIdentity {
   keyType: KeyType;
   /** What a list shows of the key. */
   prefix: string;
+}
+
+/** Who stands behind a request of the client plane. */
+export interface ClientIdentity {
+  key: ApiKeyIdentity;
+  /** Undefined for no session token, and for one that is forged, expired, revoked, of another project or of a disabled user. */
+  caller: Caller | undefined;
 }
 
 /** Who stands behind a Bearer of the admin plane. */
@@ -26,18 +36,47 @@ export interface AdminIdentity {
   projectId?: string;
 }
 
+interface KeyUse {
+  isUseNoted: boolean;
+}
+
 /** Whose credential it is. Keys and tokens are known by their digest only. */
 @Injectable()
 export class CredentialsService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly developerSessions: DeveloperSessionsService,
+    @Inject(CONFIG) private readonly config: Config,
   ) {}
+
+  /** Whose API key this is and whose session, in one look; undefined for a key as in `ofApiKey`. */
+  async ofClient(key: string, sessionToken?: string): Promise<ClientIdentity | undefined> {
+    if (!isWellFormedApiKey(key)) return undefined;
+    const claims = sessionToken && (await verifySessionToken(sessionToken, this.config.sessionSecret));
+    const { projectId, sessionId, userId } = claims || {};
+    const [row] = await this.dataSource.query<(ApiKeyIdentity & KeyUse & { userId: string | null })[]>(
+      `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
+              ${isUseNoted('k')} AS "isUseNoted", u.id AS "userId"
+         FROM api_keys k
+         JOIN projects p ON p.id = k.project_id
+         LEFT JOIN sessions s ON s.project_id = k.project_id AND s.project_id = $2 AND s.id = $3 AND s.user_id = $4
+                             AND s.revoked_at IS NULL
+         LEFT JOIN app_users u ON u.project_id = s.project_id AND u.id = s.user_id AND u.disabled_at IS NULL
+        WHERE k.digest = $1 AND k.is_active AND p.deleted_at IS NULL`,
+      [digestOf(key), projectId, sessionId, userId],
+    );
+    if (row === undefined) return undefined;
+    if (!row.isUseNoted) await this.noteUse('api_keys', key);
+    return {
+      key: row,
+      caller: row.userId === null ? undefined : { projectId: row.projectId, userId: row.userId },
+    };
+  }
 
   /** Whose API key this is; undefined for one that is unknown, deactivated or of a deleted project. */
   async ofApiKey(key: string): Promise<ApiKeyIdentity | undefined> {
     if (!isWellFormedApiKey(key)) return undefined;
-    const [row] = await this.dataSource.query<(ApiKeyIdentity & { isUseNoted: boolean })[]>(
+    const [row] = await this.dataSource.query<(ApiKeyIdentity & KeyUse)[]>(
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
               ${isUseNoted('k')} AS "isUseNoted"
          FROM api_keys k JOIN projects p ON p.id = k.project_id
@@ -74,7 +113,7 @@ export class CredentialsService {
   }
 
   private async ofPersonalAccessToken(token: string): Promise<Developer | undefined> {
-    const [row] = await this.dataSource.query<(Developer & { isUseNoted: boolean })[]>(
+    const [row] = await this.dataSource.query<(Developer & KeyUse)[]>(
       `SELECT d.id, d.email, ${isUseNoted('t')} AS "isUseNoted"
          FROM personal_access_tokens t JOIN developers d ON d.id = t.developer_id
         WHERE t.digest = $1 AND t.revoked_at IS NULL`,

@@ -4,7 +4,6 @@ import { ApiError } from '../common/api-error';
 import { bearerToken } from '../common/request';
 import { accessOf, needsClientKey } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
-import { SessionsService } from './sessions.service';
 
 /**
  * On the client plane, the Bearer session, which must be of the key's project. Where a key is enough, a stale session hurts
@@ -12,19 +11,13 @@ import { SessionsService } from './sessions.service';
  */
 @Injectable()
 export class SessionGuard implements CanActivate {
-  constructor(
-    private readonly reflector: Reflector,
-    private readonly sessions: SessionsService,
-  ) {}
+  constructor(private readonly reflector: Reflector) {}
 
-  async canActivate(context: ExecutionContext): Promise<boolean> {
+  canActivate(context: ExecutionContext): boolean {
     const access = accessOf(context, this.reflector);
     if (!needsClientKey(access)) return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    const token = bearerToken(request);
-    request.caller =
-      token && request.projectId ? await this.sessions.identify(token, request.projectId) : undefined;
     if (access === 'key' || request.caller) return true;
-    throw new ApiError(token === undefined ? 'MISSING_SESSION' : 'INVALID_TOKEN');
+    throw new ApiError(bearerToken(request) === undefined ? 'MISSING_SESSION' : 'INVALID_TOKEN');
   }
 }

@@ -6,7 +6,7 @@ import { inTransaction } from '../common/transaction';
 import { CONFIG, type Config } from '../config';
 import { digestOf } from './api-key';
 import { childOf, decideRefresh, generateRefreshToken, type RefreshFacts } from './refresh-token';
-import { signSessionToken, verifySessionToken } from './session-token';
+import { signSessionToken } from './session-token';
 
 /** The app's user on whose behalf a request is made. */
 export interface Caller {
@@ -75,22 +75,6 @@ export class SessionsService {
         WHERE s.project_id = $1 AND s.user_id = $2 AND s.revoked_at = u.disabled_at AND u.project_id = $1 AND u.id = $2`,
       [projectId, userId],
     );
-  }
-
-  /**
-   * The caller behind a session token; undefined when the token is forged, expired, revoked, of another project,
-   * or its user is disabled.
-   */
-  async identify(token: string, projectId: string): Promise<Caller | undefined> {
-    const claims = await verifySessionToken(token, this.config.sessionSecret);
-    if (claims?.projectId !== projectId) return undefined;
-    const [row] = await this.dataSource.query<{ user_id: string }[]>(
-      `SELECT s.user_id
-         FROM sessions s JOIN app_users u ON u.project_id = s.project_id AND u.id = s.user_id
-        WHERE s.project_id = $1 AND s.id = $2 AND s.user_id = $3 AND s.revoked_at IS NULL AND u.disabled_at IS NULL`,
-      [projectId, claims.sessionId, claims.userId],
-    );
-    return row && { projectId, userId: row.user_id };
   }
 
   /**
