@@ -57,23 +57,25 @@ async function killedAt(point: Point, send: (url: string) => Promise<unknown>): 
   const { program, url } = await startServer();
   let isNext = false;
   let isDead = false;
-  const at = (side: Point['from']) => (chunk: Buffer) => {
+  const strikes = (side: Point['from'], chunk: Buffer) => {
     if (side === 'server' && chunk.includes(point.after)) isNext = true;
-    if (isNext && side === point.from && chunk.includes(point.says)) {
-      isDead = true;
-      program.kill('SIGKILL');
-    }
+    if (isDead || !isNext || side !== point.from || !chunk.includes(point.says)) return false;
+    program.kill('SIGKILL');
+    return (isDead = true);
+  };
+  proxy.onClientData = (chunk) => {
+    // what was sent together with it, but before it, arrives
+    if (strikes('server', chunk)) return chunk.lastIndexOf(point.says);
     return isDead ? 'cut' : 'forward';
   };
-  proxy.onClientData = at('server');
-  proxy.onServerData = at('database');
+  proxy.onServerData = (chunk) => (strikes('database', chunk) || isDead ? 'cut' : 'forward');
   await expect(send(url)).rejects.toThrow(/socket hang up|ECONNRESET/);
   expect(await program.exit).toBe('SIGKILL');
   proxy.onClientData = () => 'forward';
   proxy.onServerData = () => 'forward';
 }
 
-const BEFORE_COMMIT: Point = { from: 'server', says: 'COMMIT', after: 'INSERT INTO "referral_claims"' };
+const BEFORE_COMMIT: Point = { from: 'server', says: 'COMMIT', after: 'INSERT INTO referral_claims' };
 const AFTER_COMMIT: Point = { ...BEFORE_COMMIT, from: 'database' };
 const INSIDE_GRANT: Point = { from: 'server', says: 'INSERT INTO currency_transactions', after: 'COMMIT' };
 const BETWEEN_LEDGER_AND_RECEIPT: Point = {

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
+import { sendTogether, type Rows, type Statement } from '../common/statements';
 import { clampCredit } from './amount';
 
 export type TransactionType = 'earn' | 'spend' | 'grant' | 'purchase' | 'refund' | 'recharge';
@@ -50,6 +51,20 @@ interface LedgerLine {
   reference_id: string | null;
 }
 
+/** The locks of a set of credits, in their order. */
+export type Locks = [
+  currencies: Statement<CurrencyRow>,
+  missingBalances: Statement,
+  balances: Statement<BalanceRow>,
+];
+
+/** What credits come to, and the statements that write it. */
+export interface Applied {
+  /** One for each credit, in the same order. */
+  results: CreditResult[];
+  statements: Statement[];
+}
+
 /**
  * Moves balances and writes the append-only ledger. The only code that does.
  *
@@ -66,12 +81,27 @@ export class LedgerService {
    * @throws a unique violation of `currency_transactions_source_unique` when a credit was already applied
    */
   async credit(queryRunner: QueryRunner, projectId: string, credits: Credit[]): Promise<CreditResult[]> {
-    const currencies = await lockCurrencies(queryRunner, projectId, credits);
-    const payable = credits.filter((credit) => currencies.has(credit.currencyCode));
-    if (payable.length === 0) return credits.map(() => null);
+    const locked = await sendTogether(queryRunner, ...this.locks(projectId, credits));
+    const { results, statements } = this.apply(projectId, locked, credits);
+    await sendTogether(queryRunner, ...statements);
+    return results;
+  }
 
-    const balances = await lockBalances(queryRunner, projectId, currencies, payable);
+  /** `credit` in two halves, for who sends more along with each: first these locks, for all that may be credited. */
+  locks(projectId: string, credits: Pick<Credit, 'userId' | 'currencyCode'>[]): Locks {
+    return [
+      lockCurrencies(projectId, credits),
+      makeBalances(projectId, credits),
+      lockBalances(projectId, credits),
+    ];
+  }
+
+  /** Then, with what the locks returned, the credits: some of those, or all. */
+  apply(projectId: string, [currencyRows, , balanceRows]: Rows<Locks>, credits: Credit[]): Applied {
+    const currencies = new Map(currencyRows.map((row) => [row.code, row]));
+    const balances = new Map(balanceRows.map((row) => [balanceKey(row.user_id, row.currency_id), row]));
     const lines: LedgerLine[] = [];
+    const moved = new Set<BalanceRow>();
     const results = credits.map((credit): CreditResult => {
       const currency = currencies.get(credit.currencyCode);
       const balance = currency && balances.get(balanceKey(credit.userId, currency.id));
@@ -79,59 +109,49 @@ export class LedgerService {
       if (balance.last_entry_no === 0 && currency.initial_balance > 0) lines.push(open(balance, currency));
       const line = apply(credit, balance, currency);
       lines.push(line);
+      moved.add(balance);
       return { transactionId: line.id, granted: line.amount };
     });
-    await writeBalances(queryRunner, projectId, [...balances.values()]);
-    await writeLines(queryRunner, projectId, lines);
-    return results;
+    return { results, statements: [writeBalances(projectId, [...moved]), writeLines(projectId, lines)] };
   }
 }
 
+type Wanted = Pick<Credit, 'userId' | 'currencyCode'>[];
+
 /** Shared, so that a maximum cannot be lowered and a currency not deleted until this transaction ends. */
-async function lockCurrencies(
-  queryRunner: QueryRunner,
-  projectId: string,
-  credits: Credit[],
-): Promise<Map<string, CurrencyRow>> {
-  const rows = (await queryRunner.query(
-    `SELECT id, code, initial_balance, max_balance FROM currencies
-      WHERE project_id = $1 AND code = ANY($2) AND deleted_at IS NULL
-      ORDER BY id FOR SHARE`,
-    [projectId, [...new Set(credits.map((credit) => credit.currencyCode))]],
-  )) as CurrencyRow[];
-  return new Map(rows.map((row) => [row.code, row]));
+function lockCurrencies(projectId: string, wanted: Wanted): Statement<CurrencyRow> {
+  return {
+    text: `SELECT id, code, initial_balance, max_balance FROM currencies
+            WHERE project_id = $1 AND code = ANY($2) AND deleted_at IS NULL
+            ORDER BY id FOR SHARE`,
+    values: [projectId, [...new Set(wanted.map(({ currencyCode }) => currencyCode))]],
+  };
 }
 
-/**
- * Makes the rows that are missing, then locks all of them in a statement of its own: an insert that finds the row
- * there neither returns nor locks it.
- */
-async function lockBalances(
-  queryRunner: QueryRunner,
-  projectId: string,
-  currencies: Map<string, CurrencyRow>,
-  credits: Credit[],
-): Promise<Map<string, BalanceRow>> {
-  const pairs = credits.map((credit) => ({
-    userId: credit.userId,
-    currencyId: currencies.get(credit.currencyCode)?.id,
-  }));
-  const wanted = [projectId, pairs.map((pair) => pair.userId), pairs.map((pair) => pair.currencyId)];
-  await queryRunner.query(
-    `INSERT INTO balances (project_id, user_id, currency_id)
-     SELECT DISTINCT $1::uuid, user_id, currency_id FROM unnest($2::uuid[], $3::uuid[]) AS w (user_id, currency_id)
-      ORDER BY user_id, currency_id
-     ON CONFLICT DO NOTHING`,
-    wanted,
-  );
-  const rows = (await queryRunner.query(
-    `SELECT user_id, currency_id, balance, lifetime_earned, last_entry_no FROM balances
-      WHERE project_id = $1
-        AND (user_id, currency_id) IN (SELECT user_id, currency_id FROM unnest($2::uuid[], $3::uuid[]) AS w (user_id, currency_id))
-      ORDER BY user_id, currency_id FOR UPDATE`,
-    wanted,
-  )) as BalanceRow[];
-  return new Map(rows.map((row) => [balanceKey(row.user_id, row.currency_id), row]));
+const WANTED = `FROM unnest($2::uuid[], $3::text[]) AS w (user_id, code)
+  JOIN currencies c ON c.project_id = $1 AND c.code = w.code AND c.deleted_at IS NULL`;
+
+/** In a statement of its own: an insert that finds the row there neither returns nor locks it. */
+function makeBalances(projectId: string, wanted: Wanted): Statement {
+  return {
+    text: `INSERT INTO balances (project_id, user_id, currency_id)
+           SELECT DISTINCT $1::uuid, w.user_id, c.id ${WANTED} ORDER BY w.user_id, c.id
+           ON CONFLICT DO NOTHING`,
+    values: [projectId, ...columnsOf(wanted)],
+  };
+}
+
+function lockBalances(projectId: string, wanted: Wanted): Statement<BalanceRow> {
+  return {
+    text: `SELECT user_id, currency_id, balance, lifetime_earned, last_entry_no FROM balances
+            WHERE project_id = $1 AND (user_id, currency_id) IN (SELECT w.user_id, c.id ${WANTED})
+            ORDER BY user_id, currency_id FOR UPDATE`,
+    values: [projectId, ...columnsOf(wanted)],
+  };
+}
+
+function columnsOf(wanted: Wanted): [users: string[], codes: string[]] {
+  return [wanted.map(({ userId }) => userId), wanted.map(({ currencyCode }) => currencyCode)];
 }
 
 /** The first movement writes the currency's initial balance as a line of its own, so that the ledger adds up. */
@@ -173,29 +193,26 @@ function apply(credit: Credit, balance: BalanceRow, currency: CurrencyRow): Ledg
   };
 }
 
-async function writeBalances(
-  queryRunner: QueryRunner,
-  projectId: string,
-  balances: BalanceRow[],
-): Promise<void> {
-  await queryRunner.query(
-    `UPDATE balances b
-        SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no, updated_at = now()
-       FROM json_populate_recordset(NULL::balances, $2) AS w
-      WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
-    [projectId, JSON.stringify(balances)],
-  );
+function writeBalances(projectId: string, balances: BalanceRow[]): Statement {
+  return {
+    text: `UPDATE balances b
+              SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no,
+                  updated_at = now()
+             FROM json_populate_recordset(NULL::balances, $2) AS w
+            WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
+    values: [projectId, JSON.stringify(balances)],
+  };
 }
 
-async function writeLines(queryRunner: QueryRunner, projectId: string, lines: LedgerLine[]): Promise<void> {
-  await queryRunner.query(
-    `INSERT INTO currency_transactions (project_id, id, user_id, currency_id, entry_no, requested, amount, balance_after,
-                                        max_balance, transaction_type, source, reference_id)
-     SELECT $1, id, user_id, currency_id, entry_no, requested, amount, balance_after,
-            max_balance, transaction_type, source, reference_id
-       FROM json_populate_recordset(NULL::currency_transactions, $2)`,
-    [projectId, JSON.stringify(lines)],
-  );
+function writeLines(projectId: string, lines: LedgerLine[]): Statement {
+  return {
+    text: `INSERT INTO currency_transactions (project_id, id, user_id, currency_id, entry_no, requested, amount,
+                                              balance_after, max_balance, transaction_type, source, reference_id)
+           SELECT $1, id, user_id, currency_id, entry_no, requested, amount,
+                  balance_after, max_balance, transaction_type, source, reference_id
+             FROM json_populate_recordset(NULL::currency_transactions, $2)`,
+    values: [projectId, JSON.stringify(lines)],
+  };
 }
 
 function balanceKey(userId: string, currencyId: string): string {

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { IsNull, type DataSource, type EntityManager, type QueryRunner } from 'typeorm';
+import { IsNull, type DataSource, type QueryRunner } from 'typeorm';
 import { AuditLogService } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import type { Environment } from '../auth/api-key';
@@ -88,11 +88,6 @@ export class ProjectsService {
   /** Gives a project to a developer. @throws ApiError NOT_FOUND */
   assign(by: Actor, id: string, ownerId: string): Promise<Project> {
     return this.change(by, id, 'project.assign', { ownerId });
-  }
-
-  /** How many codes one user may claim, as the caller's transaction sees it; null for no limit. */
-  async maxClaimsPerUser(id: string, manager: EntityManager): Promise<number | null> {
-    return (await manager.findOneByOrFail(Project, { id })).maxClaimsPerUser;
   }
 
   /** The projects, oldest first: a developer's, or all of them. */

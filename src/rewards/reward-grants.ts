@@ -1,4 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
+import type { Statement } from '../common/statements';
 
 /** The statements that write `reward_grants`: one row per claim, side and currency, from promise to receipt. */
 
@@ -46,8 +47,6 @@ export interface RewardOutcome {
   status: 'granted' | 'pending';
 }
 
-type Executor = DataSource | QueryRunner;
-
 const COLUMNS = 'project_id, id, claim_id, user_id, currency_code, amount, attempts';
 /** Never waits: a promise that another transaction holds is being paid there. */
 const TAKE = 'FOR UPDATE SKIP LOCKED';
@@ -55,29 +54,25 @@ const DUE = `status = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_
 const DUE_OF_THESE = `status = 'pending' AND next_attempt_at <= $1 AND project_id = $2 AND id = ANY($3) ORDER BY id`;
 const STATE = 'id, status, attempts, last_error';
 
-export async function insert(
-  queryRunner: QueryRunner,
+export function insert(
   claim: { projectId: string; id: string },
   nextAttemptAt: Date,
   rows: NewPromise[],
-): Promise<void> {
-  if (rows.length === 0) return;
-  await queryRunner.query(
-    `INSERT INTO reward_grants (project_id, claim_id, next_attempt_at, side, user_id, currency_code, amount)
-     SELECT $1, $2, $3, side, user_id, currency_code, amount FROM json_populate_recordset(NULL::reward_grants, $4)`,
-    [claim.projectId, claim.id, nextAttemptAt, JSON.stringify(rows)],
-  );
+): Statement {
+  return {
+    text: `INSERT INTO reward_grants (project_id, claim_id, next_attempt_at, side, user_id, currency_code, amount)
+           SELECT $1, $2, $3, side, user_id, currency_code, amount
+             FROM json_populate_recordset(NULL::reward_grants, $4)`,
+    values: [claim.projectId, claim.id, nextAttemptAt, JSON.stringify(rows)],
+  };
 }
 
-export function takeOfClaim(
-  queryRunner: QueryRunner,
-  projectId: string,
-  claimId: string,
-): Promise<RewardGrant[]> {
-  return queryRunner.query(
-    `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id = $2 AND status = 'pending' ${TAKE}`,
-    [projectId, claimId],
-  ) as Promise<RewardGrant[]>;
+export function takeOfClaim(projectId: string, claimId: string): Statement<RewardGrant> {
+  return {
+    text: `SELECT ${COLUMNS} FROM reward_grants
+            WHERE project_id = $1 AND claim_id = $2 AND status = 'pending' ${TAKE}`,
+    values: [projectId, claimId],
+  };
 }
 
 export function findOfClaim(
@@ -190,36 +185,30 @@ export async function cancel(
 }
 
 /** Writes the receipts, in the transaction of the ledger lines they point at. */
-export async function settle(
-  queryRunner: QueryRunner,
-  projectId: string,
-  receipts: Receipt[],
-): Promise<void> {
-  if (receipts.length === 0) return;
-  await queryRunner.query(
-    `UPDATE reward_grants g
-        SET status = 'granted', granted = r.granted, transaction_id = r.transaction_id,
-            attempts = g.attempts + 1, settled_at = clock_timestamp()
-       FROM json_populate_recordset(NULL::reward_grants, $2) AS r
-      WHERE g.project_id = $1 AND g.id = r.id`,
-    [projectId, JSON.stringify(receipts)],
-  );
+export function settle(projectId: string, receipts: Receipt[]): Statement {
+  return {
+    text: `UPDATE reward_grants g
+              SET status = 'granted', granted = r.granted, transaction_id = r.transaction_id,
+                  attempts = g.attempts + 1, settled_at = clock_timestamp()
+             FROM json_populate_recordset(NULL::reward_grants, $2) AS r
+            WHERE g.project_id = $1 AND g.id = r.id`,
+    values: [projectId, JSON.stringify(receipts)],
+  };
 }
 
 /** Counts one try, once: not if another try was counted since the promise was read. */
-export async function recordFailure(
-  executor: Executor,
+export function recordFailure(
   { project_id, id, attempts }: RewardGrant,
   failure: { reason: string; nextAttemptAt: Date; dead: boolean },
-): Promise<void> {
-  await executor.query(
-    `UPDATE reward_grants
-        SET attempts = attempts + 1, last_error = $4, next_attempt_at = $5,
-            status = CASE WHEN $6 THEN 'dead' ELSE 'pending' END,
-            settled_at = CASE WHEN $6 THEN clock_timestamp() END
-      WHERE project_id = $1 AND id = $2 AND status = 'pending' AND attempts = $3`,
-    [project_id, id, attempts, failure.reason, failure.nextAttemptAt, failure.dead],
-  );
+): Statement {
+  return {
+    text: `UPDATE reward_grants
+              SET attempts = attempts + 1, last_error = $4, next_attempt_at = $5,
+                  status = CASE WHEN $6 THEN 'dead' ELSE 'pending' END,
+                  settled_at = CASE WHEN $6 THEN clock_timestamp() END
+            WHERE project_id = $1 AND id = $2 AND status = 'pending' AND attempts = $3`,
+    values: [project_id, id, attempts, failure.reason, failure.nextAttemptAt, failure.dead],
+  };
 }
 
 /** Leaves promises alone until then, without counting a try; those that others hold are being seen to. */
@@ -237,17 +226,13 @@ export async function postpone(dataSource: DataSource, grants: RewardGrant[], un
 }
 
 /** What a user is told; a cancelled reward is promised no more. */
-export function outcomes(
-  executor: Executor,
-  projectId: string,
-  claimId: string,
-  userId: string,
-): Promise<RewardOutcome[]> {
-  return executor.query(
-    `SELECT currency_code, amount, coalesce(granted, 0) AS granted,
-            CASE status WHEN 'granted' THEN 'granted' ELSE 'pending' END AS status
-       FROM reward_grants
-      WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 AND status <> 'cancelled' ORDER BY currency_code`,
-    [projectId, claimId, userId],
-  ) as Promise<RewardOutcome[]>;
+export function outcomes(projectId: string, claimId: string, userId: string): Statement<RewardOutcome> {
+  return {
+    text: `SELECT currency_code, amount, coalesce(granted, 0) AS granted,
+                  CASE status WHEN 'granted' THEN 'granted' ELSE 'pending' END AS status
+             FROM reward_grants
+            WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 AND status <> 'cancelled'
+            ORDER BY currency_code`,
+    values: [projectId, claimId, userId],
+  };
 }

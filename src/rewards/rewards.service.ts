@@ -4,9 +4,10 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { backoffMs } from '../common/backoff';
 import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
-import { inTransaction } from '../common/transaction';
+import { sendTogether, type Rows, type Statement } from '../common/statements';
+import { commitWith, inTransaction } from '../common/transaction';
 import { CurrencyService } from '../currency/currency.service';
-import { LedgerService } from '../currency/ledger.service';
+import { LedgerService, type Locks } from '../currency/ledger.service';
 import * as promises from './reward-grants';
 import type { RewardGrant, RewardOutcome } from './reward-grants';
 import { parseReward } from './reward';
@@ -70,11 +71,8 @@ export class RewardsService implements OnApplicationShutdown {
   }
 
   /** Stores what the claim owes to both sides, in the claim's own transaction. */
-  async promise(queryRunner: QueryRunner, claim: RewardedClaim): Promise<void> {
-    await promises.insert(queryRunner, claim, new Date(Date.now() + INLINE_GRACE_MS), [
-      ...owed('referrer', claim.referrerId, claim.rewardReferrer),
-      ...owed('referee', claim.refereeId, claim.rewardReferee),
-    ]);
+  promise(claim: RewardedClaim): Statement {
+    return promises.insert(claim, new Date(Date.now() + INLINE_GRACE_MS), owedFor(claim));
   }
 
   /**
@@ -109,7 +107,8 @@ export class RewardsService implements OnApplicationShutdown {
 
   /** The rewards of one side of a claim as they stand now. */
   outcomesOf(projectId: string, claimId: string, userId: string): Promise<RewardOutcome[]> {
-    return promises.outcomes(this.dataSource, projectId, claimId, userId);
+    const { text, values } = promises.outcomes(projectId, claimId, userId);
+    return this.dataSource.query<RewardOutcome[]>(text, values);
   }
 
   /**
@@ -180,16 +179,27 @@ export class RewardsService implements OnApplicationShutdown {
   }
 
   private async payClaim(claim: RewardedClaim): Promise<RewardOutcome[]> {
+    const { projectId, id } = claim;
     const now = new Date();
+    const wanted = owedFor(claim).map((owed) => ({ userId: owed.user_id, currencyCode: owed.currency_code }));
     try {
       return await inTransaction(this.dataSource, async (queryRunner) => {
-        await this.pay(queryRunner, await promises.takeOfClaim(queryRunner, claim.projectId, claim.id), now);
-        return promises.outcomes(queryRunner, claim.projectId, claim.id, claim.refereeId);
+        const [due, ...locked] = await sendTogether(
+          queryRunner,
+          promises.takeOfClaim(projectId, id),
+          ...this.ledger.locks(projectId, wanted),
+        );
+        const rows = await commitWith(
+          queryRunner,
+          ...this.payment(projectId, { due, locked, now }),
+          promises.outcomes(projectId, id, claim.refereeId),
+        );
+        return rows.at(-1) as RewardOutcome[];
       });
     } catch (error) {
       // a database that is away, or a currency that is locked, is no fault of the promise
       if (!isDatabaseUnavailable(error) && !isLockTimeout(error)) {
-        const unpaid = await promises.findOfClaim(this.dataSource, claim.projectId, claim.id);
+        const unpaid = await promises.findOfClaim(this.dataSource, projectId, id);
         for (const grant of unpaid) await this.failOne(grant, error, now);
       }
       throw error;
@@ -200,43 +210,55 @@ export class RewardsService implements OnApplicationShutdown {
   private async pay(queryRunner: QueryRunner, grants: RewardGrant[], now: Date): Promise<void> {
     const projectIds = [...new Set(grants.map((grant) => grant.project_id))].sort();
     for (const projectId of projectIds) {
-      const group = grants.filter((grant) => grant.project_id === projectId);
-      const results = await this.ledger.credit(queryRunner, projectId, group.map(toCredit));
-      await promises.settle(
-        queryRunner,
-        projectId,
-        group.flatMap((grant, i) => {
-          const result = results[i];
-          return result
-            ? [{ id: grant.id, granted: result.granted, transaction_id: result.transactionId }]
-            : [];
-        }),
-      );
-      for (const grant of group.filter((_, i) => !results[i])) {
-        await this.fail(queryRunner, grant, `The project has no currency "${grant.currency_code}".`, now);
-      }
+      const due = grants.filter((grant) => grant.project_id === projectId);
+      const locked = await sendTogether(queryRunner, ...this.ledger.locks(projectId, due.map(toCredit)));
+      await sendTogether(queryRunner, ...this.payment(projectId, { due, locked, now }));
     }
   }
 
-  /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
-  private failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
-    return this.fail(this.dataSource, grant, String(error), now);
+  /** What pays promises of one project, under their locks and the ledger's. */
+  private payment(
+    projectId: string,
+    { due, locked, now }: { due: RewardGrant[]; locked: Rows<Locks>; now: Date },
+  ): Statement[] {
+    const { results, statements } = this.ledger.apply(projectId, locked, due.map(toCredit));
+    const receipts = due.flatMap(({ id }, i) => {
+      const result = results[i];
+      return result ? [{ id, granted: result.granted, transaction_id: result.transactionId }] : [];
+    });
+    const unpaid = due.filter((_, i) => !results[i]);
+    return [
+      ...statements,
+      promises.settle(projectId, receipts),
+      ...unpaid.map((grant) =>
+        this.failure(grant, `The project has no currency "${grant.currency_code}".`, now),
+      ),
+    ];
   }
 
-  private async fail(
-    executor: DataSource | QueryRunner,
-    grant: RewardGrant,
-    reason: string,
-    now: Date,
-  ): Promise<void> {
+  /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
+  private async failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
+    const reason = error instanceof Error ? error.message : String(error);
+    const { text, values } = this.failure(grant, reason, now);
+    await this.dataSource.query(text, values);
+  }
+
+  private failure(grant: RewardGrant, reason: string, now: Date): Statement {
     const attempts = grant.attempts + 1;
     this.logger.warn(`Reward grant ${grant.id} failed (try ${attempts} of ${MAX_ATTEMPTS}): ${reason}`);
-    await promises.recordFailure(executor, grant, {
+    return promises.recordFailure(grant, {
       reason,
       nextAttemptAt: new Date(now.getTime() + backoffMs(attempts, Math.random())),
       dead: attempts >= MAX_ATTEMPTS,
     });
   }
+}
+
+function owedFor(claim: RewardedClaim): promises.NewPromise[] {
+  return [
+    ...owed('referrer', claim.referrerId, claim.rewardReferrer),
+    ...owed('referee', claim.refereeId, claim.rewardReferee),
+  ];
 }
 
 function owed(side: promises.Side, userId: string | null, reward: unknown): promises.NewPromise[] {

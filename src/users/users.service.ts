@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
-import { IsNull, type DataSource, type EntityManager } from 'typeorm';
+import type { DataSource, EntityManager } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { isOfErasedUser, violatedUnique } from '../common/database-error';
 import { definedOnly } from '../common/defined-only';
@@ -117,19 +117,6 @@ export class UsersService {
     const byUser = new Map<string, UserIdentity[]>(userIds.map((id) => [id, []]));
     for (const { user_id, ...identity } of rows) byUser.get(user_id)?.push(identity);
     return byUser;
-  }
-
-  /** Whether the user exists and is not disabled, as the caller's transaction sees it. */
-  async isActive(projectId: string, id: string, manager: EntityManager): Promise<boolean> {
-    return manager.exists(AppUser, { where: { projectId, id, disabledAt: IsNull() } });
-  }
-
-  /**
-   * Makes others who lock the same user wait until the caller's transaction ends. The weaker of the two write locks:
-   * rows that refer to the user can still be written.
-   */
-  async lock(projectId: string, id: string, manager: EntityManager): Promise<void> {
-    await manager.findOne(AppUser, { where: { projectId, id }, lock: { mode: 'for_no_key_update' } });
   }
 }
 

@@ -2,9 +2,10 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 
 /**
  * What to do with a chunk on its way to the server: `forward and cut` loses the answer, `cut and forward later` also
- * lets the server finish only after the client knows, `swallow` leaves both waiting.
+ * lets the server finish only after the client knows, `swallow` leaves both waiting. A number is of the bytes that still
+ * arrive before the cut.
  */
-export type Verdict = 'forward' | 'cut' | 'forward and cut' | 'cut and forward later' | 'swallow';
+export type Verdict = 'forward' | 'cut' | 'forward and cut' | 'cut and forward later' | 'swallow' | number;
 
 const LATER_MS = 300;
 
@@ -54,6 +55,7 @@ export class TcpProxy {
       const verdict = this.onClientData(chunk);
       if (verdict === 'swallow') return;
       if (verdict === 'cut') upstream.destroy();
+      else if (typeof verdict === 'number') upstream.end(chunk.subarray(0, verdict));
       else if (verdict === 'cut and forward later') setTimeout(() => upstream.end(chunk), LATER_MS);
       else upstream.write(chunk);
       if (verdict !== 'forward') client.destroy();

@@ -1,0 +1,82 @@
+import { expectInvariants } from './support/invariants';
+import { TcpProxy } from './support/tcp-proxy';
+import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
+
+/** What a request costs on the way to the database, counted on the wire. */
+
+let world: World;
+let proxy: TcpProxy;
+let close: () => Promise<void>;
+let tenant: Tenant;
+let waits: number;
+let sent: string;
+
+beforeAll(async () => {
+  const database = await cloneDatabase();
+  proxy = await TcpProxy.to(database.url);
+  const started = await startWorld(proxy.url);
+  world = started.world;
+  close = async () => {
+    await expectInvariants(world.db);
+    await started.close();
+    await proxy.down();
+    await database.drop();
+  };
+  tenant = await world.tenant();
+  await tenant.currency({ code: 'gems' });
+  await tenant.code({ code: 'PROMO', rewardReferrer: { gems: 1 }, rewardReferee: { gems: 2 } });
+});
+
+afterAll(() => close());
+
+/** The database answers each time before it is asked again: that is a wait. Several may be asked at once. */
+async function counted(request: () => PromiseLike<unknown>): Promise<{ waits: number; commits: number }> {
+  let isAnswering = true;
+  [waits, sent] = [0, ''];
+  proxy.onClientData = (chunk) => {
+    if (isAnswering) waits += 1;
+    isAnswering = false;
+    sent += chunk.toString('latin1');
+    return 'forward';
+  };
+  proxy.onServerData = () => {
+    isAnswering = true;
+    return 'forward';
+  };
+  await request();
+  return { waits, commits: sent.split('COMMIT\0').length - 1 };
+}
+
+async function codeOf(player: Player): Promise<string> {
+  const { body } = await world.myCode(player);
+  return (body as { data: { code: string } }).data.code;
+}
+
+it.each([
+  ['without a limit', null],
+  ['with a limit of claims per user', 1_000],
+])('a claim, both rewards included, %s: five round trips, two commits', async (_, limit) => {
+  await world.db.query(`UPDATE projects SET max_claims_per_user = $2 WHERE id = $1`, [tenant.id, limit]);
+  const [owner, ...claimers] = await tenant.players(13);
+  const code = await codeOf(owner as Player);
+  const last = claimers.pop() as Player;
+  // each connection of the pool prepares its statements
+  for (const claimer of claimers) await world.claim(claimer, code).expect(201);
+  const claim = () => world.claim(last, code).set('idempotency-key', 'once').expect(201);
+  expect(await counted(claim)).toEqual({ waits: 5, commits: 2 });
+});
+
+it('a claim that is refused: one to know the caller, one to decide, one to let go', async () => {
+  const player = await tenant.player();
+  expect(await counted(() => world.claim(player, 'NEVERWAS').expect(404))).toEqual({ waits: 3, commits: 0 });
+});
+
+it.each([
+  ['my-code', '/v1/client/referrals/my-code'],
+  ['balances', '/v1/client/currencies'],
+])('%s: one to know the caller, one to read', async (_, path) => {
+  const player = await tenant.player();
+  await codeOf(player);
+  const read = () => world.http.get(path).set(player.headers).expect(200);
+  expect(await counted(read)).toEqual({ waits: 2, commits: 0 });
+});
