@@ -1,6 +1,7 @@
 import { Agent, request } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { claimNo, connect } from './rls-stage.mjs';
+import { connect } from './postgres.mjs';
+import { claimNo } from './rls-stage.mjs';
 import { connectionFor, SHAPES } from './rls-statements.mjs';
 
 /**

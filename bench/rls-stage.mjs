@@ -1,4 +1,4 @@
-import pg from 'pg';
+import { connect } from './postgres.mjs';
 import { connectionFor, SHAPES } from './rls-statements.mjs';
 
 /** The databases that `rls.mjs` measures on: the same rows in each, with and without row-level security. */
@@ -143,11 +143,4 @@ export function claimNo(n, projects) {
   const code = project.codes[(Math.floor(turn / CLAIMERS) + turn) % OWNERS];
   if (turn >= CLAIMERS * OWNERS) throw new Error('Every user has claimed every code: seed more');
   return { project, claimer, code };
-}
-
-export async function connect(url) {
-  const client = new pg.Client({ connectionString: url });
-  client.on('error', () => undefined);
-  await client.connect();
-  return client;
 }

@@ -1,20 +1,12 @@
-import { fork, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { fork } from 'node:child_process';
+import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { prepare } from '../scripts/prepare.mjs';
-import { cpuOf, ratio, median } from './rls-figures.mjs';
-import {
-  CLAIMED,
-  CONDITIONS,
-  connect,
-  copyOf,
-  forWriter,
-  OPERATOR_ROLE,
-  seed,
-  SERVER_ROLE,
-} from './rls-stage.mjs';
+import { ratio, median } from './figures.mjs';
+import { urlOfDatabase, withDurablePostgres } from './postgres.mjs';
+import { startServer, stop } from './programs.mjs';
+import { CLAIMED, CONDITIONS, copyOf, forWriter, OPERATOR_ROLE, seed, SERVER_ROLE } from './rls-stage.mjs';
+import { cpuOf } from './usage.mjs';
 
 /**
  * What row-level security would cost, over HTTP and for the statements alone, beside the same work without it: both at
@@ -59,27 +51,20 @@ const credentials = {
   signSession: async (claims) => (await signSessionToken(claims, SECRET, 86_400)).token,
 };
 
-const dataDir = mkdtempSync(join(tmpdir(), 'amba-bench-'));
-// PostgreSQL may have to run under another account, which must find its way in
-chmodSync(dataDir, 0o755);
-const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
 const children = [];
-try {
-  await measure();
-} finally {
-  for (const child of children) await stop(child);
-  await postgres.close();
-  rmSync(dataDir, { recursive: true, force: true });
-}
+await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
+  try {
+    await measure(url, admin);
+  } finally {
+    for (const child of children) await stop(child);
+  }
+});
 
-async function measure() {
-  const admin = await connect(postgres.url);
-  await waitForDisk(admin);
+async function measure(url, admin) {
   await admin.query('CREATE DATABASE bench');
-  const source = new URL(postgres.url);
-  source.pathname = '/bench';
-  await migrate(source.href);
-  const projects = await seed(source.href, credentials);
+  const source = urlOfDatabase(url, 'bench');
+  await migrate(source);
+  const projects = await seed(source, credentials);
   const generators = [0, 1].map(() => fork(join(import.meta.dirname, 'rls-load.mjs')));
   children.push(...generators);
   for (const generator of generators) generator.send({ projects });
@@ -89,15 +74,14 @@ async function measure() {
     const works = variant.works.filter((work) => WORKS?.includes(work) ?? true);
     if (works.length === 0) continue;
     const urls = [
-      await copyOf(source.href, `plain_${no}`),
-      await copyOf(source.href, `walled_${no}`, variant.condition),
+      await copyOf(source, `plain_${no}`),
+      await copyOf(source, `walled_${no}`, variant.condition),
     ];
     const pair = variant.works === STATEMENTS ? bare(urls, variant) : await servers(urls, variant, projects);
     const bench = { admin, generators, next: [CLAIMED, CLAIMED] };
     for (const work of works) report(work, variant.name, await compare(bench, work, pair));
     for (const { child } of pair) await stop(child);
   }
-  await admin.end();
 }
 
 /** The databases themselves. */
@@ -109,24 +93,6 @@ async function servers([plain, walled], { reads }, projects) {
   return [await serve(plain), await serve(reads === 'never' ? forWriter(walled) : walled, reads, projects)];
 }
 
-async function stop(child) {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  child.kill();
-  await once(child, 'exit');
-}
-
-/** A throw-away database does not wait for the disk; a claim does. */
-async function waitForDisk(admin) {
-  for (const setting of ['fsync', 'synchronous_commit', 'full_page_writes']) {
-    await admin.query(`ALTER SYSTEM SET ${setting} = on`);
-  }
-  await admin.query('SELECT pg_reload_conf()');
-  for (let isOn = false; !isOn;) {
-    const { rows } = await admin.query('SHOW fsync');
-    isOn = rows[0].fsync === 'on';
-  }
-}
-
 function databaseOf(url) {
   return new URL(url).pathname.slice(1);
 }
@@ -134,26 +100,13 @@ function databaseOf(url) {
 async function serve(url, reads, projects) {
   const preload = reads === undefined ? [] : ['--require', join(import.meta.dirname, 'rls-tenant.cjs')];
   const env = {
-    ...{ ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0' },
-    ...{
-      DATABASE_URL: url,
-      SESSION_SECRET: SECRET,
-      RLS_READS: reads,
-      RLS_OPERATOR: OPERATOR_ROLE,
-      RLS_SERVER: SERVER_ROLE,
-    },
+    ...{ DATABASE_URL: url, SESSION_SECRET: SECRET },
+    ...{ RLS_READS: reads, RLS_OPERATOR: OPERATOR_ROLE, RLS_SERVER: SERVER_ROLE },
     RLS_PROJECTS: JSON.stringify((projects ?? []).map(({ id }) => id)),
   };
-  const main = join(import.meta.dirname, '../dist/src/main.js');
-  const child = spawn(process.execPath, [...preload, main], { env, stdio: ['ignore', 'pipe', 'inherit'] });
-  children.push(child);
-  let said = '';
-  for await (const chunk of child.stdout) {
-    said += chunk;
-    const base = /API\s+(http\S+)\/v1/.exec(said)?.[1];
-    if (base) return { url: base, database: databaseOf(url), pid: child.pid, child };
-  }
-  throw new Error(`The server did not start: ${said}`);
+  const server = await startServer('dist/src/main.js', env, preload);
+  children.push(server.child);
+  return { ...server, database: databaseOf(url) };
 }
 
 /** Both at once; the two load generators change sides after each round. */

@@ -1,21 +1,4 @@
-import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
-
-/** Figures of repeated measurements, and where the CPU seconds of a process are found. */
-
-const ticksPerSecond = Number(execFileSync('getconf', ['CLK_TCK']));
-
-/** Seconds of CPU that a process has used; 0 for one that has ended. */
-export function cpuOf(pid) {
-  try {
-    // the name, in parentheses, may hold anything
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1).split(' ');
-    return (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
-  } catch (error) {
-    if (error.code === 'ENOENT' || error.code === 'ESRCH') return 0;
-    throw error;
-  }
-}
+/** Figures of repeated measurements. */
 
 export function median(values) {
   const sorted = values.toSorted((a, b) => a - b);

@@ -1,0 +1,57 @@
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+
+/** What a claim waits for on a server that may lose its power. */
+const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
+
+/**
+ * Runs a measurement on an embedded PostgreSQL in a temporary folder that waits for the disk as in production, and
+ * removes both.
+ *
+ * @param EmbeddedPostgres of the built application
+ */
+export async function withDurablePostgres(EmbeddedPostgres, measure) {
+  const dataDir = mkdtempSync(join(tmpdir(), 'amba-bench-'));
+  // PostgreSQL may have to run under another account, which must find its way in
+  chmodSync(dataDir, 0o755);
+  const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
+  try {
+    const admin = await connect(postgres.url);
+    try {
+      await waitForDisk(admin);
+      await measure(postgres.url, admin);
+    } finally {
+      await admin.end();
+    }
+  } finally {
+    await postgres.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+export async function connect(url) {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  return client;
+}
+
+/** The same server, another database. */
+export function urlOfDatabase(url, name) {
+  return Object.assign(new URL(url), { pathname: `/${name}` }).href;
+}
+
+/** A throw-away database does not wait for the disk: it is told to, and asked until it does. */
+async function waitForDisk(admin) {
+  for (const setting of DURABLE) await admin.query(`ALTER SYSTEM SET ${setting} = on`);
+  await admin.query('SELECT pg_reload_conf()');
+  for (let isOn = false; !isOn;) {
+    const { rows } = await admin.query(
+      `SELECT bool_and(setting = 'on') AS "isOn" FROM pg_settings WHERE name = ANY ($1)`,
+      [DURABLE],
+    );
+    ({ isOn } = rows[0]);
+  }
+}

@@ -1,0 +1,54 @@
+import { fork, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+/** The processes of a measurement: servers, and what makes the load. */
+
+const root = join(import.meta.dirname, '..');
+
+/**
+ * Starts a server that says `API <url>` when it serves.
+ *
+ * @param file below the root of the repository
+ * @param env beside the environment of this process; what is undefined is left out
+ */
+export async function startServer(file, env, options = []) {
+  const child = spawn(process.execPath, [...options, join(root, file)], {
+    env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0', ...env },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const url = await new Promise((resolve, reject) => {
+    let said = '';
+    child.stdout.on('data', (chunk) => {
+      said += chunk;
+      const found = /API\s+(http:\/\/[\w.]+:\d+)/.exec(said)?.[1];
+      if (found) resolve(found);
+    });
+    child.once('exit', () => reject(new Error(`${file} did not start: ${said}`)));
+  });
+  return { url, pid: child.pid, child };
+}
+
+/** Ends a process at once, if it still runs, but lets it finish what it does. */
+export async function stop(child) {
+  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+  child.kill('SIGINT');
+  await once(child, 'exit');
+}
+
+/** A process that answers each message with one of its own, in turn. */
+export function startWorker(file) {
+  const child = fork(join(root, file));
+  const ask = (message) =>
+    new Promise((resolve, reject) => {
+      const onExit = () => reject(new Error(`${file} ended`));
+      child.once('exit', onExit);
+      child.once('message', (answer) => {
+        child.off('exit', onExit);
+        if (answer.error === undefined) resolve(answer);
+        else reject(new Error(answer.error));
+      });
+      child.send(message);
+    });
+  return { child, ask, pid: child.pid };
+}
