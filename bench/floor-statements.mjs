@@ -1,6 +1,7 @@
 /**
- * What the floor does in PostgreSQL: one prepared statement for each request, whoever asks being part of it. They write
- * the rows that the product writes and keep every rule that the schema and its invariants know.
+ * What the floor does in PostgreSQL: one prepared statement for each request (two for a first my-code, or every later one
+ * would pay for it), whoever asks being part of it. They write the rows that the product writes, and keep the rules that
+ * the schema and its invariants know.
  *
  * Parameters 1 to 4: the digest of the client key; project, session and user as the token names them.
  */
@@ -14,27 +15,26 @@ caller AS MATERIALIZED (
    WHERE k.digest = $1 AND k.is_active AND k.key_type = 'client' AND p.deleted_at IS NULL
      AND s.project_id = $2 AND s.id = $3 AND s.user_id = $4 AND s.revoked_at IS NULL AND u.disabled_at IS NULL)`;
 
-const CODE_COLUMNS = `id, user_id, code, reward_referrer, reward_referee, current_uses, max_uses,
-         is_active AND deleted_at IS NULL AS is_active, created_at, updated_at`;
+const CODE_COLUMNS = `c.id, c.user_id AS app_user_id, c.code, c.reward_referrer, c.reward_referee, c.current_uses, c.max_uses,
+         c.is_active AND c.deleted_at IS NULL AS is_active, c.created_at, c.updated_at`;
 
-/** $5: a code to make if the caller has none. One row, or none without a caller. */
+/** The caller's code. */
 export const MY_CODE = `
-WITH ${CALLER},
-existing AS MATERIALIZED (
-  SELECT c.* FROM caller JOIN referral_codes c ON c.project_id = caller.project_id AND c.user_id = caller.user_id),
-made AS (
-  INSERT INTO referral_codes (project_id, user_id, code, reward_referrer, reward_referee)
-  SELECT caller.project_id, caller.user_id, $5, coalesce(t.reward_referrer, '{}'), coalesce(t.reward_referee, '{}')
-    FROM caller
-    LEFT JOIN LATERAL (
-      SELECT reward_referrer, reward_referee FROM referral_codes
-       WHERE project_id = caller.project_id AND user_id IS NULL AND is_active AND deleted_at IS NULL
-       ORDER BY created_at, id LIMIT 1) AS t ON true
-   WHERE NOT EXISTS (SELECT FROM existing)
-  RETURNING *)
-SELECT false AS created, ${CODE_COLUMNS} FROM existing
- UNION ALL
-SELECT true AS created, ${CODE_COLUMNS} FROM made`;
+WITH ${CALLER}
+SELECT ${CODE_COLUMNS} FROM caller
+  LEFT JOIN referral_codes c ON c.project_id = caller.project_id AND c.user_id = caller.user_id`;
+
+/** $5: the code to make, with the rewards of the oldest active template. Only after there was none. */
+export const MAKE_CODE = `
+WITH ${CALLER}
+INSERT INTO referral_codes AS c (project_id, user_id, code, reward_referrer, reward_referee)
+SELECT caller.project_id, caller.user_id, $5, coalesce(t.reward_referrer, '{}'), coalesce(t.reward_referee, '{}')
+  FROM caller
+  LEFT JOIN LATERAL (
+    SELECT reward_referrer, reward_referee FROM referral_codes
+     WHERE project_id = caller.project_id AND user_id IS NULL AND is_active AND deleted_at IS NULL
+     ORDER BY created_at, id LIMIT 1) AS t ON true
+RETURNING ${CODE_COLUMNS}`;
 
 /** A row for each currency. */
 export const BALANCES = `

@@ -1,11 +1,11 @@
 import { createHash, createHmac, randomInt, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer } from 'node:http';
 import pg from 'pg';
-import { BALANCES, CLAIM, MY_CODE, TRANSACTIONS } from './floor-statements.mjs';
+import { BALANCES, CLAIM, MAKE_CODE, MY_CODE, TRANSACTIONS } from './floor-statements.mjs';
 
 /**
- * The floor: the client routes of the product on `node:http` and `pg` alone, one prepared statement for each request
- * (`floor-statements.mjs`), with the same answers. What the product takes beyond this is what it costs.
+ * The floor: the client routes of the product on `node:http` and `pg` alone, with one prepared statement for each
+ * request (`floor-statements.mjs`) and the same answers. What the product takes beyond this is what it costs.
  *
  * It knows the environment variables of the product that it needs. Not served are: idempotency keys, limits on guessing,
  * initial balances, rewards of the shape `{ currency, amount }`, and everything that is not asked for.
@@ -127,10 +127,17 @@ function parse(part) {
 }
 
 async function myCode(caller) {
-  const [row] = await run('my-code', MY_CODE, caller, [newCode()]);
-  if (row === undefined) return refuse('INVALID_TOKEN');
-  const { created, user_id: userId, id, ...rest } = row;
-  return { status: created ? 201 : 200, content: { data: { id, app_user_id: userId, ...rest } } };
+  const [found] = await run('my-code', MY_CODE, caller);
+  if (found === undefined) return refuse('INVALID_TOKEN');
+  if (found.id !== null) return { status: 200, content: { data: found } };
+  try {
+    const [made] = await run('make-code', MAKE_CODE, caller, [newCode()]);
+    return { status: 201, content: { data: made } };
+  } catch (error) {
+    // a first read at the same time, or a code that is taken
+    if (error.code === UNIQUE_VIOLATION) return myCode(caller);
+    throw error;
+  }
 }
 
 async function balances(caller) {

@@ -2,11 +2,10 @@ import { CASES } from './cases.mjs';
 import { ensureFresh } from './sides.mjs';
 import { cpuOf, cpuOfFamily, isUsageKnown } from './usage.mjs';
 
-/** No server on this many cores is expected to claim faster, in requests a second, before it is known how fast it is. */
+/** Requests a second that no server on a machine for benchmarks is faster than, before it is known how fast it is. */
 const FASTEST = 15_000;
-/** Users made beyond those that the first slice lets expect. */
-const RESERVE = 1.5;
-const FIRST_WARM_UP_S = 2;
+/** How much faster than ever before it may become from one slice to the next. */
+const ACCELERATION = 2;
 
 /**
  * Measures a case: the sides in turn, round after round, never two at once.
@@ -15,12 +14,11 @@ const FIRST_WARM_UP_S = 2;
  * @returns the figures of each side by its name, one for each round
  */
 export async function measureCase(name, bench) {
-  const { sides, rounds, warmUp, seconds } = bench;
-  const { spends } = CASES[name];
+  const { sides, rounds, firstWarmUps } = bench;
   for (const side of sides) {
-    await ensureFresh(side, Math.ceil(FASTEST * FIRST_WARM_UP_S * spends));
-    const { perSecond } = await run(name, { bench, side, seconds: FIRST_WARM_UP_S });
-    await ensureFresh(side, Math.ceil(perSecond * RESERVE * spends * rounds * (warmUp + seconds + 1)));
+    side.best = undefined;
+    for (const seconds of firstWarmUps) await run(name, { bench, side, seconds });
+    await prepare(name, side, side.best * rounds * (bench.warmUp + bench.seconds));
   }
   await bench.admin.query('CHECKPOINT');
   const figures = Object.fromEntries(sides.map((side) => [side.name, []]));
@@ -45,13 +43,21 @@ async function slice(name, { bench, side }) {
 }
 
 async function run(name, { bench, side, seconds }) {
+  const fastest = side.best === undefined ? FASTEST : ACCELERATION * side.best;
+  await prepare(name, side, fastest * seconds + bench.connections);
   const { url, crowd, fresh } = side;
   const result = await bench.load.ask({
     ...{ name, url, crowd, fresh, seconds },
     connections: bench.connections,
   });
   fresh.next = result.next;
+  side.best = Math.max(side.best ?? 0, result.perSecond);
   return result;
+}
+
+/** Users for so many requests; most of them are made before the first round. */
+function prepare(name, side, requests) {
+  return ensureFresh(side, Math.ceil(requests * CASES[name].spends));
 }
 
 /** Seconds of CPU so far. The other side's processes of PostgreSQL rest. */

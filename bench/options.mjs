@@ -1,7 +1,9 @@
 import { Command, InvalidArgumentError } from 'commander';
 import { CASES } from './cases.mjs';
 
-const QUICK = { rounds: 1, seconds: 1, warmUp: 0.5 };
+/** In seconds, before the first round of a case: the first tells how fast it is about, whatever compiles does so in the last. */
+const FIRST_WARM_UPS = [1, 4];
+const QUICK = { rounds: 1, seconds: 1, warmUp: 0.5, firstWarmUps: [0.5] };
 
 const READING = `
 Every case alternates between the floor and the server, round after round; a ratio is the median over the rounds of
@@ -27,7 +29,7 @@ export function readOptions(argv) {
     .parse(argv, { from: 'user' })
     .opts();
   const { adapter: adapters, ...rest } = options;
-  return { ...rest, adapters, ...(quick && QUICK) };
+  return { ...rest, adapters, firstWarmUps: FIRST_WARM_UPS, ...(quick && QUICK) };
 }
 
 function caseNames(text) {

@@ -7,13 +7,20 @@ import { FLOOR } from './sides.mjs';
 const UNKNOWN = '-';
 const COLUMNS = [
   ...['Case', 'requests/s', 'ratio (min–max)', 'target', 'p50 ms', 'p99 ms'],
-  ...['CPU s per 1,000: node', 'PostgreSQL', 'round trips', 'writing transactions'],
+  ...['CPU s per 1,000: node', 'PostgreSQL', 'ratio of both', 'round trips', 'writing transactions'],
 ];
 
 /** The ratio of a case: the median over the rounds of server to floor, and its bounds. */
 export function ratioOf(figures, adapter) {
   const ratios = figures[adapter].map(({ perSecond }, round) => perSecond / figures[FLOOR][round].perSecond);
   return { median: median(ratios), min: Math.min(...ratios), max: Math.max(...ratios) };
+}
+
+/** The same of the CPU seconds that a request takes of node and PostgreSQL: it does not depend on what else runs. */
+function cpuRatio(figures, adapter) {
+  const total = ({ node, postgres }) => node + postgres;
+  const ratios = figures[adapter].map((figure, round) => total(figures[FLOOR][round]) / total(figure));
+  return Number.isNaN(ratios[0]) ? UNKNOWN : median(ratios).toFixed(2);
 }
 
 /** The cases whose ratio is below what it must reach. */
@@ -59,7 +66,13 @@ function row({ name, figures, traffic }, adapter) {
   return [
     ...[title, both('perSecond', 0), `${ratio.toFixed(2)} (${min.toFixed(2)}–${max.toFixed(2)})`],
     ...[target === undefined ? '' : `≥ ${target}`, both('p50', 1), both('p99', 1)],
-    ...[both('node', 3), both('postgres', 3), counted('trips'), counted('writes')],
+    ...[
+      both('node', 3),
+      both('postgres', 3),
+      cpuRatio(figures, adapter),
+      counted('trips'),
+      counted('writes'),
+    ],
   ];
 }
 
