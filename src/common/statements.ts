@@ -5,7 +5,7 @@ import { QueryRunnerAlreadyReleasedError, type QueryRunner } from 'typeorm';
  * What the driver can always put on the wire: a statement that failed there would be missing among those that are
  * sent together, and the COMMIT behind them would not know.
  */
-export type Value = string | number | boolean | Date | Buffer | null | readonly string[];
+export type Value = string | number | boolean | Date | Buffer | null | readonly (string | number)[];
 
 /** A statement and its values, which somebody else decides when to send. */
 export interface Statement<Row = unknown> {

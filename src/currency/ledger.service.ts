@@ -193,14 +193,23 @@ function apply(credit: Credit, balance: BalanceRow, currency: CurrencyRow): Ledg
   };
 }
 
+/** By arrays, which the planner takes for short: it must look the rows up, however few there were when it planned. */
 function writeBalances(projectId: string, balances: BalanceRow[]): Statement {
   return {
     text: `UPDATE balances b
               SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no,
                   updated_at = now()
-             FROM json_populate_recordset(NULL::balances, $2) AS w
+             FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
+                  AS w (user_id, currency_id, balance, lifetime_earned, last_entry_no)
             WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
-    values: [projectId, JSON.stringify(balances)],
+    values: [
+      projectId,
+      balances.map((row) => row.user_id),
+      balances.map((row) => row.currency_id),
+      balances.map((row) => row.balance),
+      balances.map((row) => row.lifetime_earned),
+      balances.map((row) => row.last_entry_no),
+    ],
   };
 }
 

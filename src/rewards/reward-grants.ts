@@ -184,15 +184,20 @@ export async function cancel(
   );
 }
 
-/** Writes the receipts, in the transaction of the ledger lines they point at. */
+/** Writes the receipts, in the transaction of the ledger lines they point at. By arrays, as in the ledger. */
 export function settle(projectId: string, receipts: Receipt[]): Statement {
   return {
     text: `UPDATE reward_grants g
               SET status = 'granted', granted = r.granted, transaction_id = r.transaction_id,
                   attempts = g.attempts + 1, settled_at = clock_timestamp()
-             FROM json_populate_recordset(NULL::reward_grants, $2) AS r
+             FROM unnest($2::uuid[], $3::bigint[], $4::uuid[]) AS r (id, granted, transaction_id)
             WHERE g.project_id = $1 AND g.id = r.id`,
-    values: [projectId, JSON.stringify(receipts)],
+    values: [
+      projectId,
+      receipts.map(({ id }) => id),
+      receipts.map(({ granted }) => granted),
+      receipts.map(({ transaction_id }) => transaction_id),
+    ],
   };
 }
 
@@ -226,13 +231,17 @@ export async function postpone(dataSource: DataSource, grants: RewardGrant[], un
 }
 
 /** What a user is told; a cancelled reward is promised no more. */
-export function outcomes(projectId: string, claimId: string, userId: string): Statement<RewardOutcome> {
-  return {
-    text: `SELECT currency_code, amount, coalesce(granted, 0) AS granted,
-                  CASE status WHEN 'granted' THEN 'granted' ELSE 'pending' END AS status
-             FROM reward_grants
-            WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 AND status <> 'cancelled'
-            ORDER BY currency_code`,
-    values: [projectId, claimId, userId],
-  };
+export function outcomes(
+  dataSource: DataSource,
+  projectId: string,
+  claimId: string,
+  userId: string,
+): Promise<RewardOutcome[]> {
+  return dataSource.query(
+    `SELECT currency_code, amount, coalesce(granted, 0) AS granted,
+            CASE status WHEN 'granted' THEN 'granted' ELSE 'pending' END AS status
+       FROM reward_grants
+      WHERE project_id = $1 AND claim_id = $2 AND user_id = $3 AND status <> 'cancelled' ORDER BY currency_code`,
+    [projectId, claimId, userId],
+  );
 }

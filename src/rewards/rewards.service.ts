@@ -7,7 +7,7 @@ import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
 import { sendTogether, type Rows, type Statement } from '../common/statements';
 import { commitWith, inTransaction } from '../common/transaction';
 import { CurrencyService } from '../currency/currency.service';
-import { LedgerService, type Locks } from '../currency/ledger.service';
+import { LedgerService, type Applied, type CreditResult, type Locks } from '../currency/ledger.service';
 import * as promises from './reward-grants';
 import type { RewardGrant, RewardOutcome } from './reward-grants';
 import { parseReward } from './reward';
@@ -107,8 +107,7 @@ export class RewardsService implements OnApplicationShutdown {
 
   /** The rewards of one side of a claim as they stand now. */
   outcomesOf(projectId: string, claimId: string, userId: string): Promise<RewardOutcome[]> {
-    const { text, values } = promises.outcomes(projectId, claimId, userId);
-    return this.dataSource.query<RewardOutcome[]>(text, values);
+    return promises.outcomes(this.dataSource, projectId, claimId, userId);
   }
 
   /**
@@ -183,19 +182,18 @@ export class RewardsService implements OnApplicationShutdown {
     const now = new Date();
     const wanted = owedFor(claim).map((owed) => ({ userId: owed.user_id, currencyCode: owed.currency_code }));
     try {
-      return await inTransaction(this.dataSource, async (queryRunner) => {
+      const settled = await inTransaction(this.dataSource, async (queryRunner) => {
         const [due, ...locked] = await sendTogether(
           queryRunner,
           promises.takeOfClaim(projectId, id),
           ...this.ledger.locks(projectId, wanted),
         );
-        const rows = await commitWith(
-          queryRunner,
-          ...this.payment(projectId, { due, locked, now }),
-          promises.outcomes(projectId, id, claim.refereeId),
-        );
-        return rows.at(-1) as RewardOutcome[];
+        const { statements, results } = this.payment(projectId, { due, locked, now });
+        await commitWith(queryRunner, ...statements);
+        return due.length === wanted.length ? outcomesFor(claim.refereeId, due, results) : undefined;
       });
+      // where somebody else sees to some of them, they are as they are by now
+      return settled ?? (await this.outcomesOf(projectId, id, claim.refereeId));
     } catch (error) {
       // a database that is away, or a currency that is locked, is no fault of the promise
       if (!isDatabaseUnavailable(error) && !isLockTimeout(error)) {
@@ -212,7 +210,7 @@ export class RewardsService implements OnApplicationShutdown {
     for (const projectId of projectIds) {
       const due = grants.filter((grant) => grant.project_id === projectId);
       const locked = await sendTogether(queryRunner, ...this.ledger.locks(projectId, due.map(toCredit)));
-      await sendTogether(queryRunner, ...this.payment(projectId, { due, locked, now }));
+      await sendTogether(queryRunner, ...this.payment(projectId, { due, locked, now }).statements);
     }
   }
 
@@ -220,20 +218,16 @@ export class RewardsService implements OnApplicationShutdown {
   private payment(
     projectId: string,
     { due, locked, now }: { due: RewardGrant[]; locked: Rows<Locks>; now: Date },
-  ): Statement[] {
+  ): Applied {
     const { results, statements } = this.ledger.apply(projectId, locked, due.map(toCredit));
     const receipts = due.flatMap(({ id }, i) => {
       const result = results[i];
       return result ? [{ id, granted: result.granted, transaction_id: result.transactionId }] : [];
     });
-    const unpaid = due.filter((_, i) => !results[i]);
-    return [
-      ...statements,
-      promises.settle(projectId, receipts),
-      ...unpaid.map((grant) =>
-        this.failure(grant, `The project has no currency "${grant.currency_code}".`, now),
-      ),
-    ];
+    const failures = due
+      .filter((_, i) => !results[i])
+      .map((grant) => this.failure(grant, `The project has no currency "${grant.currency_code}".`, now));
+    return { results, statements: [...statements, promises.settle(projectId, receipts), ...failures] };
   }
 
   /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
@@ -281,6 +275,19 @@ function toCredit(grant: RewardGrant) {
     source: 'referral',
     referenceId: grant.claim_id,
   } as const;
+}
+
+/** As `promises.outcomes` would read them. */
+function outcomesFor(userId: string, grants: RewardGrant[], results: CreditResult[]): RewardOutcome[] {
+  return grants
+    .map((grant, i): RewardOutcome & { user_id: string } => ({
+      ...grant,
+      granted: results[i]?.granted ?? 0,
+      status: results[i] ? 'granted' : 'pending',
+    }))
+    .filter((grant) => grant.user_id === userId)
+    .map(({ currency_code, amount, granted, status }) => ({ currency_code, amount, granted, status }))
+    .sort((a, b) => (a.currency_code < b.currency_code ? -1 : 1));
 }
 
 function pending(item: { currencyCode: string; amount: number }): RewardOutcome {
