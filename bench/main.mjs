@@ -18,7 +18,7 @@ const { startWorker, stop } = await import('./programs.mjs');
 const { closeSide, FLOOR, openSide } = await import('./sides.mjs');
 const { measureTraffic } = await import('./traffic.mjs');
 const { measureCase } = await import('./measure.mjs');
-const { missedTargets, tables } = await import('./report.mjs');
+const { missedTargets, ratioOf, tables } = await import('./report.mjs');
 const { isUsageKnown, peakMemoryOf } = await import('./usage.mjs');
 
 const load = (path) => import(join(import.meta.dirname, '../dist', path));
@@ -63,7 +63,11 @@ async function measure(bench) {
     assertAlike(name, traffic);
     const figures = await measureCase(name, { ...bench, postmaster: machine.postmaster });
     const counted = sides.map((side) => [side.name, traffic[side.name][name]]);
-    cases.push({ name, figures, traffic: Object.fromEntries(counted) });
+    const ratios = adapters.map((adapter) => [adapter, ratioOf(figures, adapter)]);
+    cases.push({
+      ...{ name, figures, ratios: Object.fromEntries(ratios) },
+      traffic: Object.fromEntries(counted),
+    });
   }
   const memory = isUsageKnown
     ? Object.fromEntries(sides.map(({ name, pid }) => [name, peakMemoryOf(pid)]))
@@ -84,7 +88,9 @@ function assertAlike(name, traffic) {
 
 async function describeMachine(admin) {
   const { rows } = await admin.query(
-    `SELECT current_setting('server_version') AS postgres, split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS postmaster`,
+    `SELECT current_setting('server_version') AS postgres, current_setting('fsync') AS fsync,
+            current_setting('synchronous_commit') AS synchronous_commit,
+            split_part(pg_read_file('postmaster.pid'), E'\\n', 1)::int AS postmaster`,
   );
   return { cpus: cpus().length, model: cpus()[0]?.model, node: process.versions.node, ...rows[0] };
 }
@@ -92,6 +98,6 @@ async function describeMachine(admin) {
 function assertTargets(report) {
   const missed = missedTargets(report);
   if (missed.length === 0 || !options.assertTargets) return;
-  tell(`Below the target: ${missed.join(', ')}.`);
+  tell(`Short of the target: ${missed.join('; ')}.`);
   process.exitCode = 1;
 }

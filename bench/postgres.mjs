@@ -17,6 +17,13 @@ export async function withDurablePostgres(EmbeddedPostgres, measure) {
   // PostgreSQL may have to run under another account, which must find its way in
   chmodSync(dataDir, 0o755);
   const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
+  const close = async () => {
+    await postgres.close();
+    rmSync(dataDir, { recursive: true, force: true });
+  };
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => void close().finally(() => process.exit(1)));
+  }
   try {
     const admin = await connect(postgres.url);
     try {
@@ -26,8 +33,7 @@ export async function withDurablePostgres(EmbeddedPostgres, measure) {
       await admin.end();
     }
   } finally {
-    await postgres.close();
-    rmSync(dataDir, { recursive: true, force: true });
+    await close();
   }
 }
 

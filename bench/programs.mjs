@@ -5,6 +5,9 @@ import { join } from 'node:path';
 /** The processes of a measurement: servers, and what makes the load. */
 
 const root = join(import.meta.dirname, '..');
+const running = new Set();
+// whatever ends the measurement, nobody is left behind
+process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /**
  * Starts a server that says `API <url>` when it serves.
@@ -17,6 +20,7 @@ export async function startServer(file, env, options = []) {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });
+  running.add(child);
   const url = await new Promise((resolve, reject) => {
     let said = '';
     child.stdout.on('data', (chunk) => {
@@ -34,11 +38,13 @@ export async function stop(child) {
   if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
   child.kill('SIGINT');
   await once(child, 'exit');
+  running.delete(child);
 }
 
 /** A process that answers each message with one of its own, in turn. */
 export function startWorker(file) {
   const child = fork(join(root, file));
+  running.add(child);
   const ask = (message) =>
     new Promise((resolve, reject) => {
       const onExit = () => reject(new Error(`${file} ended`));
