@@ -40,8 +40,11 @@ export class Cluster {
     return true;
   }
 
-  async terminateBackend(pid: number): Promise<void> {
-    await this.query('SELECT pg_terminate_backend($1)', [pid]);
+  /** With `pg_terminate_backend`. @returns false when it was gone, or nobody could be asked */
+  async terminateBackend(pid: number): Promise<boolean> {
+    const sql = 'SELECT pg_terminate_backend($1) AS "isSent"';
+    const [answer] = await this.query<{ isSent: boolean }>(sql, [pid]).catch(() => []);
+    return answer?.isSent ?? false;
   }
 
   /** On a connection of its own, past every proxy. */

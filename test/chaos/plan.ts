@@ -25,6 +25,8 @@ export interface PlannedFault extends Fault {
   afterMs: number;
   /** Which app is struck `at random`, as an index into all. */
   app: number;
+  /** Which of its connections: one of those there are, counted round. */
+  link: number;
   /** How long a mute link is mute: below and above what the app waits for an answer. */
   muteMs: number;
 }
@@ -51,16 +53,19 @@ export const ALL_FAULTS: Fault[] = KINDS.flatMap((kind) => PLACES[kind].map((pla
 
 const GAP_MS = { min: 300, max: 1_500 };
 const MUTE_MS = { min: 300, max: 6_500 };
+const MAX_LINK = 999;
 
 /** The faults of a run, without an end: shuffled like a deck of cards, all of them before any comes again. */
 export function* planFaults(seed: number, apps: number): Generator<PlannedFault, never> {
   const random = new Random(seed, 'faults');
+  const links = new Random(seed, 'links');
   for (;;) {
     for (const fault of random.shuffled(ALL_FAULTS)) {
       yield {
         ...fault,
         afterMs: random.int(GAP_MS.min, GAP_MS.max),
         app: random.int(0, apps - 1),
+        link: links.int(0, MAX_LINK),
         muteMs: random.int(MUTE_MS.min, MUTE_MS.max),
       };
     }

@@ -13,21 +13,32 @@ export type Watch = (points: Point[], link: Link, lane: Lane) => void;
 
 /** One direction of a link. */
 export class Lane {
-  private state: 'open' | 'mute' | 'swallowing' = 'open';
+  private state: 'open' | 'mute' | 'held' | 'swallowing' = 'open';
   private waiting: Buffer[] = [];
 
   constructor(private readonly to: Socket) {}
 
   send(bytes: Buffer): void {
     if (this.state === 'open' && !this.to.destroyed) this.to.write(bytes);
-    if (this.state === 'mute') this.waiting.push(bytes);
+    if (this.state === 'mute' || this.state === 'held') this.waiting.push(bytes);
   }
 
   /** Holds everything back for a while. */
   mute(ms: number): void {
     if (this.state !== 'open') return;
     this.state = 'mute';
-    setTimeout(() => this.open(), ms);
+    setTimeout(() => {
+      if (this.state === 'mute') this.open();
+    }, ms);
+  }
+
+  /** Holds everything back until the lane is let go or swallows it. */
+  hold(): void {
+    if (this.state !== 'swallowing') this.state = 'held';
+  }
+
+  letGo(): void {
+    if (this.state === 'held') this.open();
   }
 
   /** Lets nothing through any more. */
@@ -37,7 +48,6 @@ export class Lane {
   }
 
   private open(): void {
-    if (this.state !== 'mute') return;
     this.state = 'open';
     for (const bytes of this.waiting.splice(0)) this.send(bytes);
   }

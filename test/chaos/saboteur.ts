@@ -31,6 +31,7 @@ export class Saboteur {
   private readonly startedAt = Date.now();
   private readonly ticking: NodeJS.Timeout;
   private armed: PlannedFault[] = [];
+  private isOver = false;
   private next: PlannedFault;
   private before = { at: Date.now(), answers: 0 };
 
@@ -58,10 +59,7 @@ export class Saboteur {
     const index = this.armed.findIndex(({ place }) => points.some((point) => point === place));
     const [fault] = index === -1 ? [] : this.armed.splice(index, 1);
     if (fault === undefined) return;
-    const strike = () => {
-      if (this.strike(fault, app, link, lane)) this.record(fault, app);
-      else this.armed.push(fault);
-    };
+    const strike = () => void this.attempt(fault, app, () => this.strike(fault, app, link, lane));
     // the app has its answer before it is struck
     if (fault.place === 'after a grant') setImmediate(strike);
     else strike();
@@ -69,18 +67,34 @@ export class Saboteur {
 
   stop(): void {
     clearInterval(this.ticking);
+    this.isOver = true;
     this.armed = [];
   }
 
+  /** A fault counts when it has struck. Whoever should be struck may be down or gone: then a little later. */
+  private async attempt(
+    fault: PlannedFault,
+    { name }: AppProcess,
+    strike: () => boolean | Promise<boolean>,
+  ): Promise<void> {
+    if (await strike()) this.strikes.push({ fault, app: name, atMs: Date.now() - this.startedAt });
+    else if (!this.isOver) this.armed.push(fault);
+  }
+
   /** @returns false when what should be struck was gone already */
-  private strike({ kind, muteMs }: PlannedFault, app: AppProcess, link: Link, lane: Lane): boolean {
+  private strike(
+    { kind, muteMs }: PlannedFault,
+    app: AppProcess,
+    link: Link,
+    lane: Lane,
+  ): boolean | Promise<boolean> {
     switch (kind) {
       case 'kill -9 app':
         return instead(lane, app.kill());
       case 'kill -9 backend':
         return instead(lane, killBackend(link));
       case 'pg_terminate_backend':
-        return instead(lane, this.terminate(link));
+        return this.terminateInstead(lane, link);
       case 'kill -9 postmaster':
         return instead(lane, this.cluster.killPostmaster());
       case 'cut link':
@@ -95,23 +109,25 @@ export class Saboteur {
     }
   }
 
-  /** Whoever should be struck may be down: then a little later. */
   private strikeAtRandom(fault: PlannedFault): void {
     const { app, proxy } = this.instances[fault.app] as Instance;
-    const links = [...proxy.links];
-    if (!this.strikeAnybody(fault, app, links)) return;
     this.armed.splice(this.armed.indexOf(fault), 1);
-    this.record(fault, app);
+    void this.attempt(fault, app, () => this.strikeAnybody(fault, app, [...proxy.links]));
   }
 
-  private strikeAnybody({ kind, muteMs }: PlannedFault, app: AppProcess, links: Link[]): boolean {
+  private strikeAnybody(
+    { kind, link, muteMs }: PlannedFault,
+    app: AppProcess,
+    links: Link[],
+  ): boolean | Promise<boolean> {
+    const one = links[link % links.length];
     switch (kind) {
       case 'kill -9 app':
         return app.kill();
       case 'kill -9 backend':
-        return links.length > 0 && killBackend(pickAny(links));
+        return killBackend(one);
       case 'pg_terminate_backend':
-        return links.length > 0 && this.terminate(pickAny(links));
+        return this.terminate(one);
       case 'kill -9 postmaster':
         return this.cluster.killPostmaster();
       case 'cut link':
@@ -126,15 +142,17 @@ export class Saboteur {
     }
   }
 
-  private terminate(link: Link): boolean {
-    const { backendPid } = link;
-    if (backendPid === undefined) return false;
-    this.cluster.terminateBackend(backendPid).catch(() => undefined);
-    return true;
+  /** PostgreSQL is asked to do it, which takes a moment: until then the message that stands at the point waits. */
+  private async terminateInstead(lane: Lane, link: Link): Promise<boolean> {
+    lane.hold();
+    const struck = instead(lane, await this.terminate(link));
+    lane.letGo();
+    return struck;
   }
 
-  private record(fault: PlannedFault, { name }: AppProcess): void {
-    this.strikes.push({ fault, app: name, atMs: Date.now() - this.startedAt });
+  private async terminate(link: Link | undefined): Promise<boolean> {
+    const backendPid = link?.backendPid;
+    return backendPid !== undefined && this.cluster.terminateBackend(backendPid);
   }
 }
 
@@ -144,13 +162,8 @@ function instead(lane: Lane, struck: boolean): boolean {
   return struck;
 }
 
-/** Which connection is a matter of timing whatever the seed says. */
-function pickAny(links: Link[]): Link {
-  return links[Math.floor(Math.random() * links.length)] as Link;
-}
-
-function killBackend(link: Link): boolean {
-  const { backendPid } = link;
+function killBackend(link: Link | undefined): boolean {
+  const backendPid = link?.backendPid;
   if (backendPid === undefined) return false;
   try {
     return process.kill(backendPid, 'SIGKILL');

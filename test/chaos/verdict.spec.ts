@@ -119,7 +119,7 @@ describe('the verdict', () => {
 
 describe('the report', () => {
   const everyFault = ALL_FAULTS.map((fault) => ({
-    fault: { ...fault, afterMs: 0, app: 0, muteMs: 0 },
+    fault: { ...fault, afterMs: 0, app: 0, link: 0, muteMs: 0 },
     ...{ app: 'app-1', atMs: 0 },
   }));
   const outcome = (changed: Partial<Outcome> = {}): Outcome => ({
