@@ -158,6 +158,6 @@ describe('npm run cli', () => {
     expect(await program.exit).toBe(1);
     const broken = JSON.parse(program.output).filter(({ ok }: { ok: boolean }) => !ok);
     expect(broken).toMatchObject([{ name: 'guards_armed', rows: [{ guard: 'referral_codes_code_format' }] }]);
-    await database.drop();
+    await database.discard();
   });
 });

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
-import { expectInvariants } from './support/invariants';
 import { usePrograms, type Program } from './support/process';
 import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
@@ -36,7 +35,6 @@ beforeEach(async () => {
   await tenant.code({ code: 'PROMO', userId: ada.id, ...rewards });
 });
 afterEach(async () => {
-  await expectInvariants(world.db);
   for (const close of closers.splice(0)) await close();
 });
 

@@ -6,10 +6,10 @@ import { EDGES } from '../src/integrity/schema.invariants';
 import { SignInService } from '../src/users/sign-in.service';
 import { dropGuard, SABOTAGES } from './support/sabotage';
 import { buildScene, type Scene } from './support/scene';
-import { cloneDatabase, startWorld, tally, type World } from './support/world';
+import { cloneDatabase, startWorld, tally, type TestDatabase, type World } from './support/world';
 
 /** Not `useWorld()`: here invariants are broken on purpose, each in a copy of one healthy database. */
-let healthy: Awaited<ReturnType<typeof cloneDatabase>>;
+let healthy: TestDatabase;
 let scene: Scene;
 
 beforeAll(async () => {
@@ -29,7 +29,7 @@ beforeEach(async () => {
   world = started.world;
   end = async () => {
     await started.close();
-    await database.drop();
+    await database.discard();
   };
 });
 afterEach(() => end());

@@ -5,7 +5,6 @@ import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { FrontDoor } from '../src/front-door';
-import { expectInvariants } from './support/invariants';
 import { usePrograms, type Program } from './support/process';
 import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, type Player, type World } from './support/world';
@@ -87,7 +86,6 @@ async function stage() {
     rewardReferee: { gems: 1 },
   });
   const finish = async () => {
-    await expectInvariants(world.db);
     await close();
     await database.drop();
   };

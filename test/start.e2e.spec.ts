@@ -285,7 +285,7 @@ describe('what cannot work ends with one line and exit code 1', () => {
     await client.query(sabotage);
     await client.end();
     const { exit, output } = await ends({ ...SECRET, DATABASE_URL: database.url });
-    await database.drop();
+    await database.discard();
     expect(exit).toBe(1);
     expect(output).toMatch(new RegExp(`^The database lacks guards .*: ${guard}\\. Restore [^\\n]*$`));
   });

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
-import { cloneDatabase } from '../support/world';
+import { cloneDatabase, type TestDatabase } from '../support/world';
 import type { AppProcess } from './app-process';
 import type { Cluster } from './cluster';
 import type { PlannedFault } from './plan';
@@ -12,7 +12,7 @@ const TERMINATE: PlannedFault = {
   ...{ afterMs: 0, app: 0, link: 0, muteMs: 0 },
 };
 
-let database: Awaited<ReturnType<typeof cloneDatabase>>;
+let database: TestDatabase;
 let admin: Client;
 const endings: (() => unknown)[] = [];
 
@@ -24,7 +24,7 @@ beforeAll(async () => {
 afterAll(async () => {
   for (const end of endings) end();
   await admin.end();
-  await database.drop();
+  await database.discard();
 });
 
 it('counts a strike when it struck; the message that stands at the point waits for it, and goes on when it missed', async () => {

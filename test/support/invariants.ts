@@ -1,4 +1,4 @@
-import type { DataSource } from 'typeorm';
+import { DataSource } from 'typeorm';
 import { IntegrityService } from '../../src/integrity/integrity.service';
 
 /** Fails with the invariants that are broken in any project, and their rows. */
@@ -6,4 +6,14 @@ export async function expectInvariants(db: DataSource): Promise<void> {
   const { invariants } = await new IntegrityService(db).check(null);
   const broken = invariants.filter(({ ok }) => !ok).map(({ name, rows }) => ({ name, rows }));
   expect(broken).toEqual([]);
+}
+
+/** The same for a database that only other processes are connected to. */
+export async function expectInvariantsAt(url: string): Promise<void> {
+  const db = await new DataSource({ type: 'postgres', url, installExtensions: false }).initialize();
+  try {
+    await expectInvariants(db);
+  } finally {
+    await db.destroy();
+  }
 }

@@ -2,6 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, realpathSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
+import { expectInvariantsAt } from './invariants';
 
 const DIST = join(__dirname, '../../dist/src');
 const START_TIMEOUT_MS = 60_000;
@@ -11,6 +13,13 @@ function makeDataDir(): string {
   const dataDir = mkdtempSync(join(tmpdir(), 'amba-data-'));
   chmodSync(dataDir, 0o755);
   return dataDir;
+}
+
+/** Fails when an invariant does not hold in the database that programs made in a data folder and left there. */
+async function expectInvariantsIn(dataDir: string): Promise<void> {
+  if (!existsSync(join(dataDir, 'postgres/data'))) return;
+  const postgres = await EmbeddedPostgres.open(dataDir, 'command');
+  await expectInvariantsAt(postgres.url).finally(() => postgres.close());
 }
 
 /** Ends the PostgreSQL of a data folder, if it still runs, and removes the folder. */
@@ -69,17 +78,26 @@ export class Program {
   }
 }
 
-/** Data folders and programs for the tests of one file, ended and removed after each test. */
+/**
+ * Data folders and programs for the tests of one file, ended and removed after each test. What the programs leave in
+ * data folders must keep all invariants; a database of `DATABASE_URL` is looked at by whoever drops it.
+ */
 export function usePrograms() {
   const dataDirs: string[] = [];
   const programs: Program[] = [];
+  const used = new Set<string>();
 
   afterEach(async () => {
     for (const program of programs.splice(0)) {
       program.kill('SIGKILL');
       await program.exit;
     }
-    for (const dataDir of dataDirs.splice(0)) removeDataDir(dataDir);
+    try {
+      for (const dataDir of used) await expectInvariantsIn(dataDir);
+    } finally {
+      used.clear();
+      for (const dataDir of dataDirs.splice(0)) removeDataDir(dataDir);
+    }
   });
 
   return {
@@ -91,6 +109,7 @@ export function usePrograms() {
     run: (name: 'main' | 'cli' | 'migrate', env: Record<string, string>, ...args: string[]): Program => {
       const program = new Program(name, { PORT: '0', ...env }, args);
       programs.push(program);
+      if (env.DATA_DIR !== undefined) used.add(env.DATA_DIR);
       return program;
     },
   };

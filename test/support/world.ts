@@ -17,7 +17,7 @@ import { SignInService } from '../../src/users/sign-in.service';
 import { UsersService } from '../../src/users/users.service';
 import { databaseUrl } from './global-setup';
 import { Conformance } from './conformance';
-import { expectInvariants } from './invariants';
+import { expectInvariants, expectInvariantsAt } from './invariants';
 
 /** The sweeper stands still unless a test moves it, and nobody is taken for a guesser. */
 const UNLIMITED = [{ requests: 1e9, perS: 60 }];
@@ -180,7 +180,7 @@ export function useWorld(overrides: Partial<Config> | (() => Promise<Partial<Con
     const { close } = holder;
     holder.close = async () => {
       await close();
-      await database.drop();
+      await database.discard();
     };
   });
   afterEach(() => expectInvariants(holder.world.db));
@@ -190,7 +190,7 @@ export function useWorld(overrides: Partial<Config> | (() => Promise<Partial<Con
   });
 }
 
-/** Runs a test on a world of its own. */
+/** Runs a test on a world of its own, and checks after it that all invariants hold. */
 export async function onWorld(
   overrides: Partial<Config>,
   test: (own: World) => Promise<void>,
@@ -199,9 +199,10 @@ export async function onWorld(
   const { world: own, close } = await startWorld(database.url, overrides);
   try {
     await test(own);
+    await expectInvariants(own.db);
   } finally {
     await close();
-    await database.drop();
+    await database.discard();
   }
 }
 
@@ -222,23 +223,26 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   return { world, close: () => app.close() };
 }
 
+export interface TestDatabase {
+  name: string;
+  url: string;
+  /** Removes it, and fails when an invariant does not hold in what the test leaves behind. */
+  drop: () => Promise<void>;
+  /** Removes it unseen: for a test that broke it on purpose or has looked itself. */
+  discard: () => Promise<void>;
+}
+
 /**
  * A database of one's own on the run's server: migrated, or (`empty`) as PostgreSQL makes it, or a copy of another
  * one that nobody is connected to (`of`).
  */
-export async function cloneDatabase({ empty = false, of = '' } = {}): Promise<{
-  name: string;
-  url: string;
-  drop: () => Promise<void>;
-}> {
-  const { url, template } = testServer();
-  const name = `${template}_${randomUUID().slice(0, 8)}`;
-  await onServer(`CREATE DATABASE ${name} TEMPLATE ${of || (empty ? 'template0' : template)}`);
-  return {
-    name,
-    url: databaseUrl(url, name),
-    drop: () => onServer(`DROP DATABASE ${name} WITH (FORCE)`),
-  };
+export async function cloneDatabase({ empty = false, of = '' } = {}): Promise<TestDatabase> {
+  const server = testServer();
+  const name = `${server.template}_${randomUUID().slice(0, 8)}`;
+  await onServer(`CREATE DATABASE ${name} TEMPLATE ${of || (empty ? 'template0' : server.template)}`);
+  const url = databaseUrl(server.url, name);
+  const discard = () => onServer(`DROP DATABASE ${name} WITH (FORCE)`);
+  return { name, url, discard, drop: () => expectInvariantsAt(url).finally(discard) };
 }
 
 /** The server of this run, as `global-setup.ts` left it. */
