@@ -1,4 +1,5 @@
-import { CONSTRAINTS, TRIGGERS, UNIQUE_INDEXES } from '../src/database/guard-names';
+import { GUARDS } from '../src/database/guard-digests';
+import { ARMED_GUARDS, MISSING_GUARDS } from '../src/database/guards';
 import { GLOBAL_TABLES, tenancyFaults } from './support/tenancy';
 import { useWorld } from './support/world';
 
@@ -108,26 +109,28 @@ describe('the schema carries the tenant', () => {
     }
   });
 
-  it('and all of it is what a start looks for', async () => {
-    const names = async (sql: string) =>
-      (await world.db.query(sql)).map(({ name }: { name: string }) => name).sort();
-    const here = `relnamespace = 'public'::regnamespace AND relname <> 'migrations'`;
-    expect(
-      await names(
-        `SELECT tgname AS name FROM pg_trigger JOIN pg_class r ON r.oid = tgrelid WHERE NOT tgisinternal AND ${here}`,
-      ),
-    ).toEqual([...TRIGGERS].sort());
-    expect(
-      await names(
-        `SELECT conname AS name FROM pg_constraint JOIN pg_class r ON r.oid = conrelid WHERE contype <> 'n' AND ${here}`,
-      ),
-    ).toEqual([...CONSTRAINTS].sort());
-    expect(
-      await names(
-        `SELECT indexrelid::regclass::text AS name FROM pg_index JOIN pg_class r ON r.oid = indrelid
-          WHERE indisunique AND ${here} AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)`,
-      ),
-    ).toEqual([...UNIQUE_INDEXES].sort());
+  it('and all of it is what a start looks for; when it is not: npm run guards', async () => {
+    const guards: { name: string; digest: string }[] = await world.db.query(ARMED_GUARDS);
+    expect(Object.fromEntries(guards.map(({ name, digest }) => [name, digest]))).toEqual(GUARDS);
+    expect(guards).toHaveLength(Object.keys(GUARDS).length);
+  });
+
+  it('also after a dump and restore, which writes every check from its text', async () => {
+    const checks: { of: string; name: string; text: string }[] = await world.db.query(
+      `SELECT conrelid::regclass::text AS of, conname AS name, pg_get_constraintdef(oid) AS text
+         FROM pg_constraint WHERE contype = 'c' AND connamespace = 'public'::regnamespace`,
+    );
+    expect(checks.length).toBeGreaterThan(50);
+    const queryRunner = world.db.createQueryRunner();
+    await queryRunner.startTransaction();
+    try {
+      for (const { of, name, text } of checks)
+        await queryRunner.query(`ALTER TABLE ${of} DROP CONSTRAINT ${name}, ADD CONSTRAINT ${name} ${text}`);
+      expect(await queryRunner.query(MISSING_GUARDS)).toEqual([]);
+    } finally {
+      await queryRunner.rollbackTransaction();
+      await queryRunner.release();
+    }
   });
 
   it('and names every constraint after its table', async () => {

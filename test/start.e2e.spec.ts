@@ -278,6 +278,12 @@ describe('what cannot work ends with one line and exit code 1', () => {
       'ALTER TABLE referral_claims DROP CONSTRAINT referral_claims_once_per_user',
       'referral_claims_once_per_user',
     ],
+    [
+      'a guard that has its name and refuses nothing',
+      `ALTER TABLE referral_claims DROP CONSTRAINT referral_claims_not_oneself,
+         ADD CONSTRAINT referral_claims_not_oneself CHECK (true)`,
+      'referral_claims_not_oneself',
+    ],
   ])('%s', async (_, sabotage, guard) => {
     const database = await cloneDatabase();
     const client = new Client({ connectionString: database.url });

@@ -1,25 +1,50 @@
 import { StartupError } from '../common/startup-error';
-import { CONSTRAINTS, TRIGGERS, UNIQUE_INDEXES } from './guard-names';
+import { MIGRATIONS_TABLE } from './data-source-options';
+import { GUARDS } from './guard-digests';
 import { queryOnce } from './query-once';
 
 /**
- * A query for the `name` of each guard that is gone or not armed, in any connection to the database. A trigger can be
- * switched off; so can the triggers inside a foreign key, which stays listed as valid; an index can be invalid.
+ * The text of a rule, without what PostgreSQL writes another way after a dump and restore, or might in another version:
+ * parentheses, casts and spaces.
  */
-export const MISSING_GUARDS = `
-  SELECT name FROM unnest(${textArray([...TRIGGERS, ...CONSTRAINTS, ...UNIQUE_INDEXES])}) AS name
-  EXCEPT SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid
-    WHERE c.relnamespace = current_schema()::regnamespace AND t.tgenabled IN ('O', 'A')
-  EXCEPT SELECT c.conname FROM pg_constraint c
-    WHERE c.connamespace = current_schema()::regnamespace AND c.convalidated
-      AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled NOT IN ('O', 'A'))
-  EXCEPT SELECT c.relname FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
-    WHERE c.relnamespace = current_schema()::regnamespace AND i.indisunique AND i.indisvalid
-  ORDER BY name`;
+const normalized = (definition: string) =>
+  String.raw`regexp_replace(${definition}, '::[a-z ]+(\[\])?|[()\s]', '', 'g')`;
 
 /**
- * Looks whether the guards that the schema was made with are still there and armed: an operator may have switched
- * one off for a repair, or a restore may have left one out.
+ * A query for the `name` and the `digest` of each guard that is there and armed. A trigger can be switched off; so can
+ * the triggers inside a foreign key, which stays listed as valid; an index can be invalid. NOT NULL is no guard here:
+ * before PostgreSQL 18 it had no name.
+ */
+export const ARMED_GUARDS = `
+  SELECT name, left(encode(sha256(convert_to(definition, 'UTF8')), 'hex'), 12) AS digest FROM (
+    SELECT relname AS of_table, tgname AS name, ${normalized('pg_get_triggerdef(t.oid, true)')} AS definition
+      FROM pg_trigger t JOIN pg_class r ON r.oid = tgrelid
+      WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal AND tgenabled IN ('O', 'A')
+    UNION ALL SELECT relname, conname, ${normalized('pg_get_constraintdef(c.oid, true)')}
+      FROM pg_constraint c JOIN pg_class r ON r.oid = conrelid
+      WHERE connamespace = current_schema()::regnamespace AND contype <> 'n' AND convalidated
+        AND NOT EXISTS (SELECT FROM pg_trigger t WHERE t.tgconstraint = c.oid AND t.tgenabled NOT IN ('O', 'A'))
+    UNION ALL SELECT r.relname, i.relname, ${normalized('pg_get_indexdef(i.oid, 0, true)')}
+      FROM pg_index JOIN pg_class i ON i.oid = indexrelid JOIN pg_class r ON r.oid = indrelid
+      WHERE i.relnamespace = current_schema()::regnamespace AND indisunique AND indisvalid
+        AND NOT EXISTS (SELECT FROM pg_constraint WHERE conindid = indexrelid)
+    UNION ALL SELECT '', proname || '()', prosrc
+      FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
+  ) guards WHERE of_table <> '${MIGRATIONS_TABLE}'`;
+
+/**
+ * A query for the `name` of each guard of a migrated database that is gone, not armed, or another one under the same
+ * name, in any connection to the database.
+ */
+export const MISSING_GUARDS = `
+  SELECT name FROM (
+    SELECT name, digest FROM unnest(${textArray(Object.keys(GUARDS))}, ${textArray(Object.values(GUARDS))}) AS g (name, digest)
+    EXCEPT ${ARMED_GUARDS}
+  ) missing ORDER BY name`;
+
+/**
+ * Looks whether the guards that the schema was made with are still there, armed and the same: an operator may have
+ * switched one off for a repair, or a restore may have left one out.
  *
  * @throws StartupError naming those that are not
  */
@@ -27,7 +52,7 @@ export async function assertGuards(databaseUrl: string): Promise<void> {
   const missing = await queryOnce<{ name: string }>(databaseUrl, MISSING_GUARDS);
   if (missing.length === 0) return;
   throw new StartupError(
-    `The database lacks guards that keep claims and balances right: ${missing.map(({ name }) => name).join(', ')}. ` +
+    `The database lacks guards that keep claims and balances right, or has others under their names: ${missing.map(({ name }) => name).join(', ')}. ` +
       'Restore them as in migrations/ (a trigger that is switched off: ALTER TABLE … ENABLE TRIGGER …), then start again.',
   );
 }

@@ -52,7 +52,7 @@ export const SCHEMA_INVARIANTS: Invariant[] = [
     number: 22,
     name: 'guards_armed',
     description:
-      'The triggers, constraints and unique indexes that refuse broken rows are there and switched on, for all projects.',
+      'The triggers, constraints and unique indexes that refuse broken rows are there, switched on and unchanged, for all projects.',
     sql: `SELECT $1::uuid AS project_id, g.name AS guard FROM (${MISSING_GUARDS}) g`,
   },
 ];

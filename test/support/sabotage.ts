@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { GUARD_SABOTAGES, GUARDS } from './guard-sabotage';
 import type { Scene } from './scene';
 import type { Player } from './world';
 
@@ -52,10 +53,10 @@ const grant = (p: string, player: Player, currency: string) =>
 const rotated = (p: string) =>
   `SELECT * FROM refresh_tokens WHERE project_id = '${p}' AND parent_id IS NOT NULL`;
 
-const GUARDS = 'guards_armed';
 const REFERENCE = randomUUID();
 
 export const SABOTAGES: Sabotage[] = [
+  ...GUARD_SABOTAGES,
   {
     breaks: 'uses_counted',
     how: 'a use that no claim stands for',
@@ -383,24 +384,6 @@ export const SABOTAGES: Sabotage[] = [
     ],
     rows: ({ grace }) => [1, 2].map(() => ({ user_id: grace.id, of_key: 1, of_claim: 2 })),
     also: [GUARDS],
-  },
-  {
-    breaks: GUARDS,
-    how: 'a trigger that is switched off',
-    without: ['balances.balances_within_max_balance'],
-    bend: () => [],
-    rows: () => [{ guard: 'balances_within_max_balance' }],
-  },
-  {
-    breaks: GUARDS,
-    how: 'all triggers of a table, with those inside its foreign keys, switched off',
-    without: ['referral_claims.ALL'],
-    bend: () => [],
-    rows: () =>
-      [
-        ...['claim_idempotency_keys_claim_fkey', 'referral_claims_append_only', 'referral_claims_code_fkey'],
-        ...['referral_claims_referee_fkey', 'referral_claims_referrer_owns_code', 'reward_grants_claim_fkey'],
-      ].map((guard) => ({ guard })),
   },
   {
     breaks: 'rollups_add_up',
