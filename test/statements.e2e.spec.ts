@@ -1,5 +1,5 @@
-import { DataSource, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { CommitUnknownError } from '../src/common/database-error';
+import { DataSource } from 'typeorm';
+import { CommitUnknownError, LostLinkError } from '../src/common/database-error';
 import { sendTogether, type Statement } from '../src/common/statements';
 import { commitWith, inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
@@ -106,7 +106,7 @@ describe('with the COMMIT', () => {
       while (!queryRunner.isReleased) await new Promise((resolve) => setTimeout(resolve, 5));
       return commitWith(queryRunner, write('a'));
     });
-    await expect(work).rejects.toBeInstanceOf(QueryRunnerAlreadyReleasedError);
+    await expect(work).rejects.toBeInstanceOf(LostLinkError);
     expect(await wells()).toEqual([]);
     await killer.destroy();
   });

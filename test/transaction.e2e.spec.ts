@@ -1,5 +1,5 @@
-import { DataSource, QueryRunnerAlreadyReleasedError } from 'typeorm';
-import { isDatabaseUnavailable } from '../src/common/database-error';
+import { DataSource, QueryRunnerAlreadyReleasedError, type QueryRunner } from 'typeorm';
+import { CommitUnknownError, isDatabaseUnavailable, LostLinkError } from '../src/common/database-error';
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { RewardsService } from '../src/rewards/rewards.service';
@@ -210,14 +210,27 @@ describe('inTransaction', () => {
 
   it('says that the database is away when its connection was ended between two statements', async () => {
     const interrupted = inTransaction(world.db, async (queryRunner) => {
-      const [{ pid }] = await queryRunner.query(`SELECT pg_backend_pid() AS pid`);
-      await world.db.query(`SELECT pg_terminate_backend($1)`, [pid]);
-      while (!queryRunner.isReleased) await new Promise((resolve) => setTimeout(resolve, 5));
+      await loseLink(queryRunner);
       await queryRunner.query(`SELECT 1`);
     });
     const error: unknown = await interrupted.catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(QueryRunnerAlreadyReleasedError);
+    expect(error).toBeInstanceOf(LostLinkError);
     expect(isDatabaseUnavailable(error)).toBe(true);
+  });
+
+  it('and also when that was before COMMIT, whose outcome is looked up', async () => {
+    const error: unknown = await inTransaction(world.db, loseLink).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(CommitUnknownError);
+    expect(isDatabaseUnavailable(error)).toBe(true);
+  });
+
+  it('does not blame the database for a runner that is used after its transaction', async () => {
+    const kept = await inTransaction(world.db, (queryRunner) => Promise.resolve(queryRunner));
+    for (const use of [kept.query('SELECT 1'), inTransaction(world.db, () => kept.query('SELECT 1'))]) {
+      const error: unknown = await use.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(QueryRunnerAlreadyReleasedError);
+      expect(isDatabaseUnavailable(error)).toBe(false);
+    }
   });
 
   it('loses nothing when its connections are killed: every user who retries ends with one claim', async () => {
@@ -248,6 +261,12 @@ describe('inTransaction', () => {
       Array(30).fill(5),
     );
   });
+
+  async function loseLink(queryRunner: QueryRunner): Promise<void> {
+    const [{ pid }] = await queryRunner.query(`SELECT pg_backend_pid() AS pid`);
+    await world.db.query(`SELECT pg_terminate_backend($1)`, [pid]);
+    while (!queryRunner.isReleased) await new Promise((resolve) => setTimeout(resolve, 5));
+  }
 
   /** As a published client does, only longer: again on every 5xx. */
   async function claimUntilAnswered(player: Player): Promise<string> {

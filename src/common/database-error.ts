@@ -44,6 +44,14 @@ export class CommitUnknownError extends Error {
   }
 }
 
+/** The connection was lost between two statements of a transaction, which is undone. */
+export class LostLinkError extends Error {
+  constructor(cause: unknown) {
+    super('The connection was lost', { cause });
+    this.name = 'LostLinkError';
+  }
+}
+
 const LOST_LINK = [
   'ECONNREFUSED',
   'ECONNRESET',
@@ -53,16 +61,14 @@ const LOST_LINK = [
   'EAI_AGAIN',
   'EHOSTUNREACH',
 ];
-/**
- * What pg and pg-pool say without a code when the link or the pool is gone, and TypeORM at the next statement when the
- * link was lost between two.
- */
+/** What pg, pg-pool and TypeORM say without a code when the link or the pool is gone. */
 const LOST_LINK_MESSAGE =
-  /Query runner already released|Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Driver not Connected/i;
+  /Connection terminated|timeout exceeded when trying to connect|Query read timeout|not queryable|Client was closed|Driver not Connected/i;
 
 /** The database cannot be reached, is starting, stopping, or out of connections: worth a later try. */
 export function isDatabaseUnavailable(error: unknown): boolean {
   if (error instanceof CommitUnknownError) return isDatabaseUnavailable(error.cause);
+  if (error instanceof LostLinkError) return true;
   const state = sqlState(error);
   if (state !== undefined) return /^(08|57P0|53300)/.test(state);
   // by shape, not class: a name with two addresses fails with an AggregateError of both tries

@@ -1,6 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { DataSource, QueryRunner } from 'typeorm';
-import { CommitUnknownError, isDatabaseUnavailable, isRetryable, sqlState } from './database-error';
+import { QueryRunnerAlreadyReleasedError, type DataSource, type QueryRunner } from 'typeorm';
+import {
+  CommitUnknownError,
+  isDatabaseUnavailable,
+  isRetryable,
+  LostLinkError,
+  sqlState,
+} from './database-error';
 import { rowsOf, send, type Rows, type Statement } from './statements';
 
 const MAX_TRIES = 3;
@@ -13,6 +19,7 @@ const MAX_TRIES = 3;
  * that knows its last statements may end with `commitWith`.
  *
  * @throws CommitUnknownError when the connection was lost during COMMIT
+ * @throws LostLinkError when it was lost between two statements
  */
 export async function inTransaction<T>(
   dataSource: DataSource,
@@ -40,7 +47,7 @@ async function runOnce<T>(
     return result;
   } catch (error) {
     await rollBack(queryRunner);
-    throw error;
+    throw explain(error, queryRunner);
   } finally {
     await queryRunner.release();
   }
@@ -76,8 +83,16 @@ async function commit(queryRunner: QueryRunner): Promise<void> {
     // PostgreSQL refuses a COMMIT for integrity (23) or concurrency (40) and has then rolled back. Anything else,
     // a lost link above all, leaves the outcome open.
     if (/^(23|40)/.test(sqlState(error) ?? '')) throw error;
-    throw new CommitUnknownError(error);
+    throw new CommitUnknownError(explain(error, queryRunner));
   }
+}
+
+/**
+ * TypeORM releases a runner whose link is lost, and says at its next statement only that it is released. As long as the
+ * transaction runs nobody else releases it; a runner that is used after its transaction is a mistake and stays one.
+ */
+function explain(error: unknown, { isReleased }: QueryRunner): unknown {
+  return isReleased && error instanceof QueryRunnerAlreadyReleasedError ? new LostLinkError(error) : error;
 }
 
 /** The first error is the one worth reporting: a rollback that fails too only means that the link is gone. */
