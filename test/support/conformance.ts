@@ -19,9 +19,11 @@ export const PROMISE = 'promised: ';
 export class Conformance {
   private readonly ajv = addFormats.default(new Ajv({ strict: false, allErrors: true }));
   private readonly validators = new Map<string, ValidateFunction>();
+  private readonly components: unknown;
   private readonly routes: { pattern: RegExp; path: string }[];
 
   constructor(private readonly document: OpenAPIObject) {
+    this.components = exact(document.components);
     // as the router has it, a path that is spelt out comes before one with a parameter in its place
     const paths = Object.keys(document.paths).sort(
       (one, other) => one.split('{').length - other.split('{').length,
@@ -87,7 +89,7 @@ export class Conformance {
     // references inside the document lead from the root of what is compiled
     const validate = this.ajv.compile({
       ...(exact(schema) as object),
-      components: exact(this.document.components),
+      components: this.components,
     });
     this.validators.set(key, validate);
     return validate;

@@ -206,6 +206,9 @@ export async function onWorld(
   }
 }
 
+/** The same for every application of a file: the document does not depend on the configuration, and takes long to make. */
+let conformance: Conformance | undefined;
+
 /** An application on the given database, listening on loopback. */
 export async function startWorld(databaseUrl: string, overrides: Partial<Config> = {}) {
   const config: Config = { ...testConfig(), ...TEST_CONFIG, ...overrides };
@@ -219,7 +222,8 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   await app.init();
   door.open(app.getHttpAdapter().getInstance());
   const url = await door.listen({ host: '127.0.0.1', port: 0 });
-  const world = new World(app, app.get(DataSource), { url, config }, new Conformance(openApiDocument(app)));
+  conformance ??= new Conformance(openApiDocument(app));
+  const world = new World(app, app.get(DataSource), { url, config }, conformance);
   return { world, close: () => app.close() };
 }
 
