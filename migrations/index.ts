@@ -3,6 +3,7 @@ import { ClientSessions1795310000000 } from './1795310000000-client-sessions';
 import { AdminPlane1795320000000 } from './1795320000000-admin-plane';
 import { DailyRollups1795330000000 } from './1795330000000-daily-rollups';
 import { IntegrityRuns1795340000000 } from './1795340000000-integrity-runs';
+import { FasterRewardCheck1795350000000 } from './1795350000000-faster-reward-check';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -11,4 +12,5 @@ export const migrations = [
   AdminPlane1795320000000,
   DailyRollups1795330000000,
   IntegrityRuns1795340000000,
+  FasterRewardCheck1795350000000,
 ];

@@ -175,7 +175,7 @@ export const GUARDS: Record<string, string> = {
   reward_grants_transaction_fkey: '01f8d951786c',
   reward_grants_transaction_unique: 'fa31a743144f',
   reward_grants_user_fkey: '01347ec88dc5',
-  'reward_is_valid()': '1ba1e2b1a482',
+  'reward_is_valid()': 'ce53b9440377',
   sessions_pkey: 'c1ee0f094c57',
   sessions_user_fkey: '01347ec88dc5',
   user_identities_of_nobody_erased: 'ca37b5370f64',
