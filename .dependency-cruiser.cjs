@@ -17,7 +17,8 @@ const layerRules = LAYERS.map((layer, index) => ({
     path: [
       ...LAYERS.slice(index + 1).map((above) => `^src/${above}/`),
       ...(SIDE_BY_SIDE[layer] ?? []).map((other) => `^src/${other}/`),
-      '^src/(main|app\\.module|app\\.setup|openapi|demo|cli|migrate)(\\.ts|/)',
+      '^src/(?!config\\.ts$)[^/]+\\.ts$',
+      '^src/cli/',
     ],
   },
 }));
@@ -68,8 +69,10 @@ module.exports = {
     {
       name: 'features-do-not-know-the-http-adapter',
       severity: 'error',
-      from: { path: '^src/', pathNot: '^src/(main|app\\.setup)\\.ts$' },
-      to: { path: 'node_modules/(@types/)?(express|express-serve-static-core)/|@nestjs/platform-' },
+      from: { path: '^src/', pathNot: '^src/(main|\\w+\\.setup)\\.ts$' },
+      to: {
+        path: 'node_modules/((@types/)?(express|express-serve-static-core)|@?fastify)/|@nestjs/platform-',
+      },
     },
     {
       name: 'other-features-entities-as-types-only',

@@ -12,7 +12,8 @@ const { EmbeddedPostgres } = await load('src/database/embedded-postgres.js');
 const { migrate } = await load('src/database/migrate.js');
 const { loadConfig } = await load('src/config.js');
 const { AppModule } = await load('src/app.module.js');
-const { configureApp } = await load('src/app.setup.js');
+const { adapterOn, openApp } = await load('src/app.setup.js');
+const { FrontDoor } = await load('src/front-door.js');
 const { NestFactory } = await import('@nestjs/core');
 
 /** Whom the audit log names. */
@@ -47,8 +48,11 @@ async function startApp(url, overrides) {
     ...loadConfig({ DATABASE_URL: url, SESSION_SECRET: 'only for the length of a benchmark' }),
     ...{ sweepIntervalMs: 0, ...overrides },
   };
-  const app = await NestFactory.create(AppModule.on(config, url), { bodyParser: false, logger: ['error'] });
-  configureApp(app, config);
+  const door = new FrontDoor();
+  const app = await NestFactory.create(AppModule.on(config, url), adapterOn(door.server, config), {
+    ...{ bodyParser: false, logger: ['error'] },
+  });
+  door.open(await openApp(app, config));
   await app.listen(0, '127.0.0.1');
   return app;
 }

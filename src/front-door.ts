@@ -13,6 +13,7 @@ import type { Duplex } from 'node:stream';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 import { ApiError, errorBody } from './common/api-error';
 import type { ErrorCode } from './common/error-catalogue';
+import { answerError, answerJson } from './common/plain-answer';
 import { StartupError } from './common/startup-error';
 import { bareSecurityHeaders } from './security-headers';
 
@@ -156,7 +157,8 @@ export class FrontDoor {
   private serve(request: IncomingMessage, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0] ?? '';
     if (this.application && !(this.closing && READY.test(path))) this.application(request, response);
-    else if (LIVE.test(path)) answer(response, 200, { data: { status: 'ok' } });
+    else if (LIVE.test(path))
+      answerJson(response.setHeaders(bareSecurityHeaders()), 200, { data: { status: 'ok' } });
     else refuse(response, new ApiError('SERVICE_UNAVAILABLE'));
   }
 }
@@ -175,15 +177,9 @@ const TOO_MANY_WAITING = new ApiError('RATE_LIMITED', {
 
 function refuse(response: ServerResponse, error: ApiError): void {
   const requestId = randomUUID();
-  response.setHeader('Retry-After', '1').setHeader('X-Request-Id', requestId);
-  answer(response, error.status, errorBody(error, requestId));
-}
-
-function answer(response: ServerResponse, status: number, body: object): void {
-  const text = JSON.stringify(body);
   response.setHeaders(bareSecurityHeaders());
-  response.setHeader('Content-Type', 'application/json; charset=utf-8');
-  response.writeHead(status, { 'Content-Length': Buffer.byteLength(text) }).end(text);
+  response.setHeader('Retry-After', '1').setHeader('X-Request-Id', requestId);
+  answerError(response, error, requestId);
 }
 
 const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {

@@ -1,9 +1,8 @@
 import 'reflect-metadata';
-import { ConsoleLogger } from '@nestjs/common';
+import { ConsoleLogger, type INestApplication } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module';
-import { adapterOn, configureApp } from './app.setup';
+import { adapterOn, openApp } from './app.setup';
 import { explain } from './common/run-command';
 import { StartupError } from './common/startup-error';
 import { loadConfig, type Config } from './config';
@@ -40,17 +39,15 @@ async function start(config: Config, stopping: AbortSignal): Promise<(drainMs: n
 async function serve(
   config: Config,
   { door, database, url }: { door: FrontDoor; database: Database; url: string },
-): Promise<NestExpressApplication> {
+): Promise<INestApplication> {
   const module = AppModule.on(config, database.url);
-  const app = await NestFactory.create<NestExpressApplication>(module, adapterOn(door.server), {
+  const app = await NestFactory.create(module, adapterOn(door.server, config), {
     bodyParser: false,
     abortOnError: false,
     logger: new ConsoleLogger({ json: config.production, logLevels: ['fatal', 'error', 'warn'] }),
   });
   try {
-    configureApp(app, config);
-    await app.init();
-    door.open(app.getHttpAdapter().getInstance());
+    door.open(await openApp(app, config));
     say(`\nAmba Referrals is ready.\n\n  API         ${url}/v1\n  Swagger UI  ${url}/docs`);
     const demo = config.seedDemo ? await seedDemo(app, config) : undefined;
     if (demo) say(describeDemo(demo, url));

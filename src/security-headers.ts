@@ -1,14 +1,7 @@
 import helmet, { strictTransportSecurity, type HelmetOptions } from 'helmet';
-import { IncomingMessage, ServerResponse } from 'node:http';
+import { IncomingMessage, ServerResponse, type RequestListener } from 'node:http';
 import { Socket } from 'node:net';
 import { DOCS_PATH } from './openapi';
-
-/** What decides on the headers of an answer. */
-interface Asked extends IncomingMessage {
-  path: string;
-  /** Whether the request came over TLS, as a trusted proxy says. */
-  secure: boolean;
-}
 
 type Policy = Exclude<HelmetOptions['contentSecurityPolicy'], boolean | undefined>;
 type Directives = NonNullable<Policy['directives']>;
@@ -29,38 +22,46 @@ const SWAGGER_UI: Directives = {
   styleSrc: ["'self'", "'unsafe-inline'"],
 };
 
-const headersUnder = (directives: Directives) =>
-  helmet({
-    contentSecurityPolicy: { useDefaults: false, directives },
-    frameguard: { action: 'deny' },
-    // set for requests over TLS only
-    strictTransportSecurity: false,
-  });
+/** What a middleware sets does not depend on the request here: it runs once, not for each. */
+function headersSetBy(middleware: (...args: [...Parameters<RequestListener>, () => void]) => void) {
+  const request = new IncomingMessage(new Socket());
+  const response = new ServerResponse(request);
+  middleware(request, response, () => undefined);
+  return Object.entries(response.getHeaders()).map(([name, value]): [string, string] => [
+    name,
+    String(value),
+  ]);
+}
 
-const apiHeaders = headersUnder(NOTHING);
-const docsHeaders = headersUnder(SWAGGER_UI);
+const headersUnder = (directives: Directives) =>
+  headersSetBy(
+    helmet({
+      contentSecurityPolicy: { useDefaults: false, directives },
+      frameguard: { action: 'deny' },
+      // set for requests over TLS only
+      strictTransportSecurity: false,
+    }),
+  );
+
 /** For a year, and for this host only: the operator's other hosts are not ours to decide on. */
-const stayOnTls = strictTransportSecurity({ includeSubDomains: false });
+const STAY_ON_TLS = headersSetBy(strictTransportSecurity({ includeSubDomains: false }));
+// tokens, keys and personal data are everywhere; the files of the page may be kept
+const API = new Map([['cache-control', 'no-store'], ...headersUnder(NOTHING)] as const);
+const API_OVER_TLS = new Map([...API, ...STAY_ON_TLS]);
+const DOCS = new Map(headersUnder(SWAGGER_UI));
+const DOCS_OVER_TLS = new Map([...DOCS, ...STAY_ON_TLS]);
+
 const docs = new RegExp(`^/${DOCS_PATH}(/|$)`, 'i');
 
-/** Tells browsers and caches what an answer may be used for. A route may set its own `Cache-Control`. */
-export function secureAnswer(
-  request: Asked,
-  response: ServerResponse,
-  next: (error?: unknown) => void,
-): void {
-  const isDocs = docs.test(request.path);
-  // tokens, keys and personal data are everywhere; the files of the page may be kept
-  if (!isDocs) response.setHeader('Cache-Control', 'no-store');
-  const setHeaders = isDocs ? docsHeaders : apiHeaders;
-  if (request.secure) stayOnTls(request, response, () => setHeaders(request, response, next));
-  else setHeaders(request, response, next);
+/**
+ * What tells browsers and caches what the answer at this path may be used for. A route may set its own `Cache-Control`.
+ */
+export function securityHeaders(path: string, isOverTls: boolean): Map<string, string> {
+  if (docs.test(path)) return isOverTls ? DOCS_OVER_TLS : DOCS;
+  return isOverTls ? API_OVER_TLS : API;
 }
 
 /** The same headers, for an answer that the application has no part in. */
 export function bareSecurityHeaders(): Map<string, string> {
-  const request = Object.assign(new IncomingMessage(new Socket()), { path: '', secure: false });
-  const response = new ServerResponse(request);
-  secureAnswer(request, response, () => undefined);
-  return new Map(Object.entries(response.getHeaders()).map(([name, value]) => [name, String(value)]));
+  return API;
 }

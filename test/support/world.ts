@@ -1,10 +1,10 @@
+import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module';
-import { adapterOn, configureApp } from '../../src/app.setup';
+import { adapterOn, openApp } from '../../src/app.setup';
 import type { Actor } from '../../src/auth/actor';
 import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
@@ -92,7 +92,7 @@ export class World {
   readonly config: Config;
 
   constructor(
-    readonly app: NestExpressApplication,
+    readonly app: INestApplication,
     readonly db: DataSource,
     place: { url: string; config: Config },
     readonly conformance: Conformance,
@@ -214,13 +214,11 @@ export async function startWorld(databaseUrl: string, overrides: Partial<Config>
   const config: Config = { ...testConfig(), ...TEST_CONFIG, ...overrides };
   const module = await Test.createTestingModule({ imports: [AppModule.on(config, databaseUrl)] }).compile();
   const door = new FrontDoor();
-  const app = module.createNestApplication<NestExpressApplication>(adapterOn(door.server), {
+  const app = module.createNestApplication(adapterOn(door.server, config), {
     bodyParser: false,
     logger: false,
   });
-  configureApp(app, config);
-  await app.init();
-  door.open(app.getHttpAdapter().getInstance());
+  door.open(await openApp(app, config));
   const url = await door.listen({ host: '127.0.0.1', port: 0 });
   conformance ??= new Conformance(openApiDocument(app));
   const world = new World(app, app.get(DataSource), { url, config }, conformance);

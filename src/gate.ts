@@ -1,0 +1,100 @@
+import cors from 'cors';
+import { randomUUID } from 'node:crypto';
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
+import { parse } from 'node:querystring';
+import { ApiError } from './common/api-error';
+import { explainFailure } from './common/failure';
+import { answerError } from './common/plain-answer';
+import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
+import type { Config } from './config';
+import { cameOverTls, trustedProxies } from './proxies';
+import { admitInput, type AdmittedRequest } from './request-input';
+import { securityHeaders } from './security-headers';
+
+/** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
+const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
+const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
+const CLIENT_PLANE = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`, 'i');
+/** As a proxy is asked: `GET http://host/path`. */
+const SCHEME_AND_HOST = /^https?:\/\/[^/?#]+/i;
+
+/**
+ * All that holds for every request, whichever HTTP adapter routes it: ids, security headers, CORS, the two base paths, body
+ * limits, hostile input. What it refuses it answers itself, with the envelope; the rest goes to the `application`.
+ *
+ * @throws StartupError when `TRUST_PROXY` is neither a number nor addresses
+ */
+export function gateTo(application: RequestListener, config: Config): RequestListener {
+  const trust = trustedProxies(config);
+  const allowBrowsers = corsOf(config);
+  return (incoming, response) => {
+    const request = identify(incoming, response);
+    const refuse = (error: unknown) => answerError(response, explainFailure(error, request.id), request.id);
+    try {
+      const path = resolveAddress(request);
+      response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
+      if (allowBrowsers(request, response, path)) return;
+      refuseUnclearHeaders(request);
+    } catch (error) {
+      refuse(error);
+      return;
+    }
+    admitInput(request, response, (error) =>
+      error === undefined ? application(request, response) : refuse(error),
+    );
+  };
+}
+
+function identify(incoming: IncomingMessage, response: ServerResponse): AdmittedRequest {
+  const given = incoming.headers['x-request-id'];
+  const id = typeof given === 'string' && OUR_REQUEST_ID.test(given) ? given : randomUUID();
+  response.setHeader('X-Request-Id', id);
+  return Object.assign(incoming, { id }) as AdmittedRequest;
+}
+
+/** One implementation, two paths: the version is stripped. @returns the path as it was sent */
+function resolveAddress(request: AdmittedRequest): string {
+  const address = toOriginForm(request.url);
+  const searchAt = address.indexOf('?');
+  const path = searchAt === -1 ? address : address.slice(0, searchAt);
+  const isVersioned = path.slice(0, VERSION_PREFIX.length + 1).toLowerCase() === `${VERSION_PREFIX}/`;
+  const isStripped = isVersioned && VERSIONED_PATH.test(path.slice(VERSION_PREFIX.length));
+  request.url = isStripped ? address.slice(VERSION_PREFIX.length) : address;
+  request.query = parse(searchAt === -1 ? '' : address.slice(searchAt + 1));
+  return path;
+}
+
+/** Routers differ in what they make of the other forms. */
+function toOriginForm(target: string): string {
+  if (target.startsWith('/') && !target.includes('#')) return target;
+  const local = target.replace(SCHEME_AND_HOST, '').split('#', 1)[0] ?? '';
+  return local.startsWith('/') ? local : `/${local}`;
+}
+
+/** Browsers may call the client plane; the admin plane is for servers. @returns whether the request is answered */
+function corsOf({ corsOrigins }: Config) {
+  const allow = cors({
+    origin: corsOrigins,
+    methods: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
+    allowedHeaders: ['x-api-key', 'authorization', 'content-type', 'if-none-match', 'idempotency-key'],
+    exposedHeaders: ['etag', 'x-request-id', 'idempotent-replayed', 'retry-after'],
+    maxAge: 600,
+  });
+  return (request: AdmittedRequest, response: ServerResponse, path: string): boolean => {
+    const isBareOptions =
+      request.method === 'OPTIONS' && request.headers['access-control-request-method'] === undefined;
+    if (!isBareOptions && CLIENT_PLANE.test(path)) allow(request, response, () => undefined);
+    return response.writableEnded;
+  };
+}
+
+function refuseUnclearHeaders(request: IncomingMessage): void {
+  // CORS has answered the browsers' own by now
+  if (request.method === 'OPTIONS') throw new ApiError('NOT_FOUND');
+  if (request.headers.host === undefined && request.httpVersion === '1.1')
+    throw ApiError.invalidInput({ field: 'host', message: 'must be sent' });
+  const areDistinct = Object.keys(request.headers).length * 2 === request.rawHeaders.length;
+  if (areDistinct) return;
+  const twice = SINGLE_HEADERS.find((name) => (request.headersDistinct[name]?.length ?? 0) > 1);
+  if (twice !== undefined) throw ApiError.invalidInput({ field: twice, message: 'must be sent once' });
+}

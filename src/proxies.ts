@@ -1,0 +1,27 @@
+import type { IncomingMessage } from 'node:http';
+import { compile } from 'proxy-addr';
+import { StartupError } from './common/startup-error';
+import type { Config } from './config';
+
+/** Whether the word of this address counts, `hop` proxies away from us. */
+export type Trust = (address: string, hop: number) => boolean;
+
+/** Whom `TRUST_PROXY` tells to believe. @throws StartupError when it is neither a number nor addresses */
+export function trustedProxies({ trustProxy = 0 }: Config): Trust {
+  if (typeof trustProxy === 'number') return (_, hop) => hop < trustProxy;
+  try {
+    return compile(trustProxy.split(',').map((address) => address.trim()));
+  } catch (error) {
+    throw new StartupError(
+      `TRUST_PROXY is not valid: ${(error as Error).message}. Give the number of proxies in front, or their addresses.`,
+      { cause: error },
+    );
+  }
+}
+
+/** Whether the request came over TLS, as a trusted proxy says: we speak plain HTTP ourselves. */
+export function cameOverTls({ headers, socket }: IncomingMessage, trust: Trust): boolean {
+  const scheme = headers['x-forwarded-proto'];
+  if (typeof scheme !== 'string' || !trust(socket.remoteAddress ?? '', 0)) return false;
+  return scheme.split(',', 1)[0]?.trim() === 'https';
+}
