@@ -40,6 +40,7 @@ const Environment = z.object({
   GUESSES_PER_USER: wholeNumber(1, 1_000_000).default(10),
   GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
   SIGNUP: z.enum(['open', 'first', 'closed'], 'must be open, first or closed').default('first'),
+  HTTP_ADAPTER: z.enum(['express', 'fastify'], 'must be express or fastify').default('express'),
   TRUST_PROXY: z.string().optional(),
   CORS_ORIGINS: z.string().default('*'),
   SHUTDOWN_DRAIN_S: wholeNumber(0, 300).optional(),
@@ -78,6 +79,8 @@ export interface Config extends DatabaseConfig {
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
+  /** What carries HTTP to the routes. Nobody can tell by an answer. */
+  readonly httpAdapter: 'express' | 'fastify';
   readonly databasePoolSize: number;
   /** Whether each connection prepares its statements once. Not behind a pooler that cannot keep them apart. */
   readonly preparedStatements: boolean;
@@ -125,6 +128,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     production,
     host: values.HOST,
     port: values.PORT,
+    httpAdapter: values.HTTP_ADAPTER,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     preparedStatements: values.DATABASE_PREPARED_STATEMENTS,
     sessionSecret: values.SESSION_SECRET ?? localSessionSecret(database.dataDir, local),

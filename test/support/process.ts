@@ -50,7 +50,7 @@ export class Program {
 
   constructor(name: 'main' | 'cli' | 'migrate', env: Record<string, string>, args: string[] = []) {
     this.child = spawn(process.execPath, [join(DIST, `${name}.js`), ...args], {
-      env: { PATH: process.env.PATH, ...env },
+      env: { PATH: process.env.PATH, HTTP_ADAPTER: process.env.HTTP_ADAPTER, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {

@@ -267,6 +267,7 @@ function testConfig(): Config {
   return loadConfig({
     DATABASE_URL: 'postgres://unused',
     SESSION_SECRET: 'a secret that only the tests know, 32+',
+    HTTP_ADAPTER: process.env.HTTP_ADAPTER,
   });
 }
 
