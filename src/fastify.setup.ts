@@ -1,7 +1,9 @@
 import { BadRequestException } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { RouteOptions } from 'fastify';
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import { DOCS_PATH } from './openapi';
 import type { Trust } from './proxies';
 import type { AdmittedRequest } from './request-input';
 
@@ -32,12 +34,16 @@ export class FastifyOnServer extends FastifyAdapter {
         ...{ caseSensitive: false, ignoreTrailingSlash: true, maxParamLength: MAX_PARAM_LENGTH },
       },
     });
-    this.getInstance().addHook('onRequest', (request, _reply, done) => {
+    const fastify = this.getInstance();
+    fastify.addHook('onRoute', (route) => {
+      if (route.url.startsWith(`/${DOCS_PATH}`)) serveDocsAsExpressDoes(route);
+    });
+    fastify.addHook('onRequest', (request, _reply, done) => {
       const raw = request.raw as RoutedRequest;
       raw.url = raw.originalUrl;
       request.body = raw.body;
       request.query = raw.query;
-      done(request.is404 ? undefined : decode(request.params as Record<string, string>));
+      done(decode(request.params as Record<string, string>));
     });
   }
 
@@ -68,11 +74,29 @@ function withLiteralEscapes(url: string): string {
   return path.replaceAll('%', '%25') + (search === undefined ? '' : `?${search}`);
 }
 
+/** Text says its charset, and what cannot be a file is not found. */
+function serveDocsAsExpressDoes(route: RouteOptions): void {
+  route.onSend = (_request, reply, payload, done) => {
+    const type = reply.getHeader('content-type');
+    if (typeof payload === 'string' && typeof type === 'string' && !type.includes('charset'))
+      reply.header('content-type', `${type}; charset=utf-8`);
+    done(null, payload);
+  };
+  if (!route.url.endsWith('*')) return;
+  const { errorHandler } = route;
+  route.errorHandler = function (error, request, reply) {
+    const isNoFile = [400, 403, 404].includes(error.statusCode ?? 500);
+    if (isNoFile) reply.callNotFound();
+    else errorHandler?.call(this, error, request, reply);
+  };
+}
+
 /** In place. @returns what is wrong with them */
 function decode(params: Record<string, string>): Error | undefined {
   try {
     for (const [name, value] of Object.entries(params))
-      if (value.includes('%')) params[name] = decodeURIComponent(value);
+      // a file's name is decoded where it is looked for
+      if (name !== '*' && value.includes('%')) params[name] = decodeURIComponent(value);
     return undefined;
   } catch (cause) {
     return new BadRequestException('Malformed address', { cause });

@@ -1,4 +1,11 @@
-import { CallHandler, ExecutionContext, Injectable, NestInterceptor, StreamableFile } from '@nestjs/common';
+import {
+  CallHandler,
+  ExecutionContext,
+  HttpStatus,
+  Injectable,
+  NestInterceptor,
+  StreamableFile,
+} from '@nestjs/common';
 import { HttpAdapterHost } from '@nestjs/core';
 import { map, type Observable } from 'rxjs';
 import { Page } from './page';
@@ -27,6 +34,6 @@ export class EnvelopeInterceptor implements NestInterceptor {
     const { status, headers = {} } = result.options;
     if (status !== undefined) httpAdapter.status(response, status);
     for (const [name, value] of Object.entries(headers)) httpAdapter.setHeader(response, name, value);
-    return { data: result.data as unknown };
+    return status === HttpStatus.NOT_MODIFIED ? undefined : { data: result.data as unknown };
   }
 }
