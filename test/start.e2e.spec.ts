@@ -220,6 +220,11 @@ describe('what cannot work ends with one line and exit code 1', () => {
     ['a missing secret in production', { NODE_ENV: 'production' }, 'SESSION_SECRET is missing'],
     ['a URL without a database', { ...SECRET, DATABASE_URL: 'postgres://' }, 'DATABASE_URL is malformed'],
     ['a port that is none', { PORT: 'abc' }, 'PORT is not valid: must be a whole number from 0 to 65535'],
+    [
+      'an HTTP adapter that is none',
+      { HTTP_ADAPTER: 'koa' },
+      'HTTP_ADAPTER is not valid: must be express or fastify',
+    ],
     ['no URL at all', { ...SECRET, DATABASE_URL: 'localhost:5432' }, 'DATABASE_URL is malformed'],
     [
       'a URL of another kind',
