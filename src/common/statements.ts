@@ -20,6 +20,46 @@ export type Rows<Statements extends readonly Statement[]> = {
   -readonly [Index in keyof Statements]: Statements[Index] extends Statement<infer Row> ? Row[] : never;
 };
 
+/**
+ * Writes as one statement, which costs one of everything instead of one for each. They see what others return by name
+ * (`FROM code`), nothing else of each other; foreign keys between them are checked when all are done.
+ *
+ * @param parts none begins with WITH; those without a statement are left out
+ * @param returns whose rows the statement returns; none by default
+ */
+export function asOne<Row>(
+  parts: Record<string, Statement | undefined>,
+  returns?: keyof typeof parts,
+): Statement<Row> {
+  const values: Value[] = [];
+  const named = Object.entries(parts).flatMap(([name, part]) => {
+    if (part === undefined) return [];
+    const before = values.length;
+    values.push(...part.values);
+    return `${name} AS (${part.text.replace(/\$(\d+)/g, (_, no) => `$${Number(no) + before}`)})`;
+  });
+  const rows = returns === undefined ? '' : ` * FROM ${returns}`;
+  return { text: `WITH ${named.join(', ')} SELECT${rows}`, values };
+}
+
+/**
+ * Rows for `FROM`, as in `(VALUES …) AS w (id, amount)`. As parameters the planner sees how many they are, and looks them up
+ * one by one in an index; of an array or of JSON it assumes many, and reads the whole table for them.
+ *
+ * @param columns name and type of each column, and its values
+ * @param from how many parameters stand before
+ */
+export function rowsFrom(columns: [name: string, type: string, values: readonly Value[]][], from: number) {
+  const [[, , first] = ['', '', []]] = columns;
+  const rows = first.map((_, row) =>
+    columns.map(([, type], column) => `$${from + row * columns.length + column + 1}::${type}`).join(', '),
+  );
+  return {
+    text: `(VALUES (${rows.join('), (')})) AS w (${columns.map(([name]) => name).join(', ')})`,
+    values: first.flatMap((_, row) => columns.map(([, , values]) => values[row] ?? null)),
+  };
+}
+
 interface Connection {
   query(text: string, values: unknown[]): Promise<QueryResult>;
 }

@@ -1,7 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
-import { sendTogether, type Rows, type Statement } from '../common/statements';
+import { asOne, rowsFrom, sendTogether, type Rows, type Statement } from '../common/statements';
 import { clampCredit } from './amount';
 
 export type TransactionType = 'earn' | 'spend' | 'grant' | 'purchase' | 'refund' | 'recharge';
@@ -58,11 +58,11 @@ export type Locks = [
   balances: Statement<BalanceRow>,
 ];
 
-/** What credits come to, and the statements that write it. */
+/** What credits come to, and what writes it: parts for `asOne`, none when there is nothing to write. */
 export interface Applied {
   /** One for each credit, in the same order. */
   results: CreditResult[];
-  statements: Statement[];
+  writes: Record<string, Statement>;
 }
 
 /**
@@ -82,8 +82,8 @@ export class LedgerService {
    */
   async credit(queryRunner: QueryRunner, projectId: string, credits: Credit[]): Promise<CreditResult[]> {
     const locked = await sendTogether(queryRunner, ...this.locks(projectId, credits));
-    const { results, statements } = this.apply(projectId, locked, credits);
-    await sendTogether(queryRunner, ...statements);
+    const { results, writes } = this.apply(projectId, locked, credits);
+    if (results.some((result) => result !== null)) await sendTogether(queryRunner, asOne(writes));
     return results;
   }
 
@@ -112,7 +112,9 @@ export class LedgerService {
       moved.add(balance);
       return { transactionId: line.id, granted: line.amount };
     });
-    return { results, statements: [writeBalances(projectId, [...moved]), writeLines(projectId, lines)] };
+    if (lines.length === 0) return { results, writes: {} };
+    const writes = { moved: writeBalances(projectId, [...moved]), lines: writeLines(projectId, lines) };
+    return { results, writes };
   }
 }
 
@@ -193,23 +195,24 @@ function apply(credit: Credit, balance: BalanceRow, currency: CurrencyRow): Ledg
   };
 }
 
-/** By arrays, which the planner takes for short: it must look the rows up, however few there were when it planned. */
 function writeBalances(projectId: string, balances: BalanceRow[]): Statement {
+  const rows = rowsFrom(
+    [
+      ['user_id', 'uuid', balances.map((row) => row.user_id)],
+      ['currency_id', 'uuid', balances.map((row) => row.currency_id)],
+      ['balance', 'bigint', balances.map((row) => row.balance)],
+      ['lifetime_earned', 'bigint', balances.map((row) => row.lifetime_earned)],
+      ['last_entry_no', 'bigint', balances.map((row) => row.last_entry_no)],
+    ],
+    1,
+  );
   return {
     text: `UPDATE balances b
               SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no,
                   updated_at = now()
-             FROM unnest($2::uuid[], $3::uuid[], $4::bigint[], $5::bigint[], $6::bigint[])
-                  AS w (user_id, currency_id, balance, lifetime_earned, last_entry_no)
+             FROM ${rows.text}
             WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
-    values: [
-      projectId,
-      balances.map((row) => row.user_id),
-      balances.map((row) => row.currency_id),
-      balances.map((row) => row.balance),
-      balances.map((row) => row.lifetime_earned),
-      balances.map((row) => row.last_entry_no),
-    ],
+    values: [projectId, ...rows.values],
   };
 }
 

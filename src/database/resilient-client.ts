@@ -3,8 +3,10 @@ import { Client, type ClientConfig } from 'pg';
 
 const TRANSACTION_ROLLBACK = '40000';
 const STALE_PLAN = '0A000';
-/** Statements that are prepared. TypeORM writes some anew for each length of a list: there must be an end to it. */
+/** Statements that are prepared. Some are written anew for each length of a list: there must be an end to it. */
 const MAX_PREPARED = 500;
+/** One with more values is of a long list, and will hardly come again. */
+const MAX_VALUES = 64;
 
 export interface ResilientClientConfig extends ClientConfig {
   /** Prepare each statement once per connection, under a name. Some poolers cannot keep them apart. */
@@ -59,8 +61,8 @@ export class ResilientClient extends Client {
   }
 
   private prepared([text, values, ...others]: unknown[]): unknown[] {
-    const isNameable = this.settings.preparedStatements && typeof text === 'string' && Array.isArray(values);
-    const name = isNameable ? nameOf(text) : undefined;
+    const isNameable = Array.isArray(values) && values.length <= MAX_VALUES && typeof text === 'string';
+    const name = this.settings.preparedStatements && isNameable ? nameOf(text) : undefined;
     return name === undefined ? [text, values, ...others] : [{ name, text, values }, ...others];
   }
 

@@ -93,32 +93,33 @@ export function readSurroundings(request: ClaimRequest): Statement<ClaimSurround
   };
 }
 
-/** Counts the use of the code and stores the claim with the code's rewards as they are; neither without the other. */
-export function storeClaim(
-  { caller, claimId }: ClaimRequest,
-  codeId: string,
-): Statement<{ claimedAt: Date }> {
+/** Returns the code as it is now, or nothing if it cannot be claimed. */
+export function countUse({ caller }: ClaimRequest, codeId: string): Statement {
   return {
-    text: `WITH code AS (
-             UPDATE referral_codes SET current_uses = current_uses + 1, updated_at = now()
-              WHERE project_id = $1 AND id = $3 AND is_active AND (max_uses IS NULL OR current_uses < max_uses)
-             RETURNING id, user_id, reward_referrer, reward_referee)
-           INSERT INTO referral_claims (project_id, id, referral_code_id, referrer_id, referee_id,
+    text: `UPDATE referral_codes SET current_uses = current_uses + 1, updated_at = now()
+            WHERE project_id = $1 AND id = $2 AND is_active AND (max_uses IS NULL OR current_uses < max_uses)
+           RETURNING id, user_id, reward_referrer, reward_referee`,
+    values: [caller.projectId, codeId],
+  };
+}
+
+/** Stores the claim of the `code` whose use was counted, with its rewards as they are. */
+export function storeClaim({ caller, claimId }: ClaimRequest): Statement<{ claimedAt: Date }> {
+  return {
+    text: `INSERT INTO referral_claims (project_id, id, referral_code_id, referrer_id, referee_id,
                                         reward_referrer, reward_referee)
-           SELECT $1, $2, id, user_id, $4, reward_referrer, reward_referee FROM code
+           SELECT $1, $2, id, user_id, $3, reward_referrer, reward_referee FROM code
            RETURNING claimed_at AS "claimedAt"`,
-    values: [caller.projectId, claimId, codeId, caller.userId],
+    values: [caller.projectId, claimId, caller.userId],
   };
 }
 
 /** Keeps what the request's Idempotency-Key was used for, if it has one. */
-export function storeKey({ caller, claimId, idempotency }: ClaimRequest): Statement[] {
-  if (idempotency === undefined) return [];
-  return [
-    {
-      text: `INSERT INTO claim_idempotency_keys (project_id, user_id, key, request_digest, claim_id)
-             VALUES ($1, $2, $3, $4, $5)`,
-      values: [caller.projectId, caller.userId, idempotency.key, idempotency.requestDigest, claimId],
-    },
-  ];
+export function storeKey({ caller, claimId, idempotency }: ClaimRequest): Statement | undefined {
+  if (idempotency === undefined) return undefined;
+  return {
+    text: `INSERT INTO claim_idempotency_keys (project_id, user_id, key, request_digest, claim_id)
+           VALUES ($1, $2, $3, $4, $5)`,
+    values: [caller.projectId, caller.userId, idempotency.key, idempotency.requestDigest, claimId],
+  };
 }

@@ -5,13 +5,14 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { CommitUnknownError, violatedRule } from '../common/database-error';
-import { sendTogether } from '../common/statements';
+import { asOne, sendTogether } from '../common/statements';
 import { commitWith, inTransaction } from '../common/transaction';
 import { RewardsService } from '../rewards/rewards.service';
 import type { RewardOutcome } from '../rewards/reward-grants';
 import { claimRefusal, type ClaimRefusal } from './claim-rules';
 import {
   claimableLock,
+  countUse,
   readSurroundings,
   storeClaim,
   storeKey,
@@ -123,12 +124,13 @@ export class ReferralsService {
     if (refusal) throw new ApiError(refusal);
 
     const claim = { ...code, projectId, id: request.claimId, referrerId: code.ownerId, refereeId };
-    const [[stored]] = await commitWith(
-      queryRunner,
-      storeClaim(request, code.id),
-      this.rewards.promise(claim),
-      ...storeKey(request),
-    );
+    const writes = {
+      code: countUse(request, code.id),
+      claim: storeClaim(request),
+      promises: this.rewards.promise(claim),
+      key: storeKey(request),
+    };
+    const [[stored]] = await commitWith(queryRunner, asOne<{ claimedAt: Date }>(writes, 'claim'));
     if (stored === undefined) throw new Error(`Code ${code.id} changed under its lock`);
     return { ...claim, referralCodeId: code.id, claimedAt: stored.claimedAt };
   }

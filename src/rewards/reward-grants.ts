@@ -1,5 +1,5 @@
 import type { DataSource, QueryRunner } from 'typeorm';
-import type { Statement } from '../common/statements';
+import { rowsFrom, type Statement } from '../common/statements';
 
 /** The statements that write `reward_grants`: one row per claim, side and currency, from promise to receipt. */
 
@@ -184,20 +184,23 @@ export async function cancel(
   );
 }
 
-/** Writes the receipts, in the transaction of the ledger lines they point at. By arrays, as in the ledger. */
+/** Writes the receipts, at least one, in the transaction of the ledger lines they point at. */
 export function settle(projectId: string, receipts: Receipt[]): Statement {
+  const rows = rowsFrom(
+    [
+      ['id', 'uuid', receipts.map((receipt) => receipt.id)],
+      ['granted', 'bigint', receipts.map((receipt) => receipt.granted)],
+      ['transaction_id', 'uuid', receipts.map((receipt) => receipt.transaction_id)],
+    ],
+    1,
+  );
   return {
     text: `UPDATE reward_grants g
-              SET status = 'granted', granted = r.granted, transaction_id = r.transaction_id,
+              SET status = 'granted', granted = w.granted, transaction_id = w.transaction_id,
                   attempts = g.attempts + 1, settled_at = clock_timestamp()
-             FROM unnest($2::uuid[], $3::bigint[], $4::uuid[]) AS r (id, granted, transaction_id)
-            WHERE g.project_id = $1 AND g.id = r.id`,
-    values: [
-      projectId,
-      receipts.map(({ id }) => id),
-      receipts.map(({ granted }) => granted),
-      receipts.map(({ transaction_id }) => transaction_id),
-    ],
+             FROM ${rows.text}
+            WHERE g.project_id = $1 AND g.id = w.id`,
+    values: [projectId, ...rows.values],
   };
 }
 

@@ -4,10 +4,10 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { backoffMs } from '../common/backoff';
 import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
-import { sendTogether, type Rows, type Statement } from '../common/statements';
+import { asOne, sendTogether, type Rows, type Statement } from '../common/statements';
 import { commitWith, inTransaction } from '../common/transaction';
 import { CurrencyService } from '../currency/currency.service';
-import { LedgerService, type Applied, type CreditResult, type Locks } from '../currency/ledger.service';
+import { LedgerService, type CreditResult, type Locks } from '../currency/ledger.service';
 import * as promises from './reward-grants';
 import type { RewardGrant, RewardOutcome } from './reward-grants';
 import { parseReward } from './reward';
@@ -188,7 +188,7 @@ export class RewardsService implements OnApplicationShutdown {
           promises.takeOfClaim(projectId, id),
           ...this.ledger.locks(projectId, wanted),
         );
-        const { statements, results } = this.payment(projectId, { due, locked, now });
+        const { results, statements } = this.payment(projectId, { due, locked, now });
         await commitWith(queryRunner, ...statements);
         return due.length === wanted.length ? outcomesFor(claim.refereeId, due, results) : undefined;
       });
@@ -210,24 +210,31 @@ export class RewardsService implements OnApplicationShutdown {
     for (const projectId of projectIds) {
       const due = grants.filter((grant) => grant.project_id === projectId);
       const locked = await sendTogether(queryRunner, ...this.ledger.locks(projectId, due.map(toCredit)));
-      await sendTogether(queryRunner, ...this.payment(projectId, { due, locked, now }).statements);
+      const { statements } = this.payment(projectId, { due, locked, now });
+      await sendTogether(queryRunner, ...statements);
     }
   }
 
-  /** What pays promises of one project, under their locks and the ledger's. */
+  /** What pays promises of one project, under their locks and the ledger's: one statement, or none when there are none. */
   private payment(
     projectId: string,
     { due, locked, now }: { due: RewardGrant[]; locked: Rows<Locks>; now: Date },
-  ): Applied {
-    const { results, statements } = this.ledger.apply(projectId, locked, due.map(toCredit));
-    const receipts = due.flatMap(({ id }, i) => {
+  ): { results: CreditResult[]; statements: Statement[] } {
+    const { results, writes } = this.ledger.apply(projectId, locked, due.map(toCredit));
+    const receipts: promises.Receipt[] = [];
+    for (const [i, grant] of due.entries()) {
       const result = results[i];
-      return result ? [{ id, granted: result.granted, transaction_id: result.transactionId }] : [];
-    });
-    const failures = due
-      .filter((_, i) => !results[i])
-      .map((grant) => this.failure(grant, `The project has no currency "${grant.currency_code}".`, now));
-    return { results, statements: [...statements, promises.settle(projectId, receipts), ...failures] };
+      if (result)
+        receipts.push({ id: grant.id, granted: result.granted, transaction_id: result.transactionId });
+      else
+        writes[`failure_${i}`] = this.failure(
+          grant,
+          `The project has no currency "${grant.currency_code}".`,
+          now,
+        );
+    }
+    if (receipts.length > 0) writes.receipts = promises.settle(projectId, receipts);
+    return { results, statements: due.length > 0 ? [asOne(writes)] : [] };
   }
 
   /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
