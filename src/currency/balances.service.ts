@@ -37,6 +37,22 @@ export type TransactionWithReason = TransactionRow & { reason: string | null };
 export const TRANSACTION = `t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
   t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at`;
 
+/** The page first: of the lines that are passed over nothing but their place is read. */
+const PAGE = `
+  SELECT ${TRANSACTION}
+    FROM (SELECT seq FROM currency_transactions
+           WHERE project_id = $1 AND user_id = $2
+             AND ($3::text IS NULL OR currency_id = (SELECT id FROM currencies WHERE project_id = $1 AND code = $3))
+           ORDER BY seq DESC LIMIT $4 OFFSET $5) p
+    JOIN currency_transactions t ON t.project_id = $1 AND t.user_id = $2 AND t.seq = p.seq
+    JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
+   ORDER BY t.seq DESC`;
+/** The lines of a balance are numbered without a gap: its last number says how many there are. */
+const COUNT = `
+  SELECT coalesce(sum(b.last_entry_no), 0)::bigint AS total
+    FROM currencies c JOIN balances b ON b.project_id = c.project_id AND b.currency_id = c.id AND b.user_id = $2
+   WHERE c.project_id = $1 AND ($3::text IS NULL OR c.code = $3)`;
+
 /** What a user has, and the ledger behind it. */
 @Injectable()
 export class BalancesService {
@@ -71,18 +87,14 @@ export class BalancesService {
     window: PageQuery,
     currencyCode?: string,
   ): Promise<Page<TransactionRow>> {
-    const from = `FROM currency_transactions t JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
-                 WHERE t.project_id = $1 AND t.user_id = $2 AND ($3::text IS NULL OR c.code = $3)`;
     const filter = [projectId, userId, currencyCode ?? null];
     try {
-      const rows = await this.dataSource.query<TransactionRow[]>(
-        `SELECT ${TRANSACTION} ${from} ORDER BY t.seq DESC LIMIT $4 OFFSET $5`,
-        [...filter, window.limit, window.offset],
-      );
-      const [{ total }] = await this.dataSource.query<[{ total: number }]>(
-        `SELECT count(*) AS total ${from}`,
-        filter,
-      );
+      const rows = await this.dataSource.query<TransactionRow[]>(PAGE, [
+        ...filter,
+        window.limit,
+        window.offset,
+      ]);
+      const [{ total }] = await this.dataSource.query<[{ total: number }]>(COUNT, filter);
       return new Page(rows, total, window);
     } catch (error) {
       throw new ApiError('FETCH_FAILED', { cause: error });
