@@ -4,6 +4,7 @@ import { AdminPlane1795320000000 } from './1795320000000-admin-plane';
 import { DailyRollups1795330000000 } from './1795330000000-daily-rollups';
 import { IntegrityRuns1795340000000 } from './1795340000000-integrity-runs';
 import { FasterRewardCheck1795350000000 } from './1795350000000-faster-reward-check';
+import { GrowthIndexes1795360000000 } from './1795360000000-growth-indexes';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -13,4 +14,5 @@ export const migrations = [
   DailyRollups1795330000000,
   IntegrityRuns1795340000000,
   FasterRewardCheck1795350000000,
+  GrowthIndexes1795360000000,
 ];
