@@ -11,6 +11,14 @@ import { rowsOf, send, type Rows, type Statement } from './statements';
 
 const MAX_TRIES = 3;
 
+interface TransactionOptions {
+  /**
+   * What the work sends first, at once, only reads and locks: it goes out together with the BEGIN, whose answer is not
+   * waited for. Should the BEGIN fail, that has run outside of a transaction, and nothing else is sent.
+   */
+  readsFirst?: boolean;
+}
+
 /**
  * The one way to open a transaction (READ COMMITTED). Commits what `work` did, or rolls back and rethrows.
  *
@@ -24,10 +32,11 @@ const MAX_TRIES = 3;
 export async function inTransaction<T>(
   dataSource: DataSource,
   work: (queryRunner: QueryRunner) => Promise<T>,
+  options: TransactionOptions = {},
 ): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await runOnce(dataSource, work);
+      return await runOnce(dataSource, work, options);
     } catch (error) {
       if (tries === MAX_TRIES || !isRetryable(error)) throw error;
       await sleep(5 + Math.random() * 20 * tries);
@@ -38,9 +47,12 @@ export async function inTransaction<T>(
 async function runOnce<T>(
   dataSource: DataSource,
   work: (queryRunner: QueryRunner) => Promise<T>,
+  { readsFirst = false }: TransactionOptions,
 ): Promise<T> {
   const queryRunner = dataSource.createQueryRunner();
   try {
+    const connection = (await queryRunner.connect()) as { beginsWithNext?: boolean };
+    connection.beginsWithNext = readsFirst;
     await queryRunner.startTransaction();
     const result = await work(queryRunner);
     if (queryRunner.isTransactionActive) await commit(queryRunner);
@@ -95,12 +107,15 @@ function explain(error: unknown, { isReleased }: QueryRunner): unknown {
   return isReleased && error instanceof QueryRunnerAlreadyReleasedError ? new LostLinkError(error) : error;
 }
 
-/** The first error is the one worth reporting: a rollback that fails too only means that the link is gone. */
+/** The first error is the one worth reporting. */
 async function rollBack(queryRunner: QueryRunner): Promise<void> {
   if (!queryRunner.isTransactionActive || queryRunner.isReleased) return;
   try {
     await queryRunner.rollbackTransaction();
   } catch {
-    return;
+    // it may be alive and still in the failed transaction, which the next user of the pool must not find
+    if (queryRunner.isReleased) return;
+    const connection = (await queryRunner.connect()) as { end(): Promise<void> };
+    connection.end().catch(() => undefined);
   }
 }

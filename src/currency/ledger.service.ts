@@ -133,11 +133,15 @@ function lockCurrencies(projectId: string, wanted: Wanted): Statement<CurrencyRo
 const WANTED = `FROM unnest($2::uuid[], $3::text[]) AS w (user_id, code)
   JOIN currencies c ON c.project_id = $1 AND c.code = w.code AND c.deleted_at IS NULL`;
 
-/** In a statement of its own: an insert that finds the row there neither returns nor locks it. */
+/**
+ * In a statement of its own: an insert that finds the row there neither returns nor locks it. Outside of a transaction,
+ * where the locks before it have left no transaction number, it makes nothing (`readsFirst`).
+ */
 function makeBalances(projectId: string, wanted: Wanted): Statement {
   return {
     text: `INSERT INTO balances (project_id, user_id, currency_id)
-           SELECT DISTINCT $1::uuid, w.user_id, c.id ${WANTED} ORDER BY w.user_id, c.id
+           SELECT DISTINCT $1::uuid, w.user_id, c.id ${WANTED}
+            WHERE pg_current_xact_id_if_assigned() IS NOT NULL ORDER BY w.user_id, c.id
            ON CONFLICT DO NOTHING`,
     values: [projectId, ...columnsOf(wanted)],
   };

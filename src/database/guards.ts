@@ -16,7 +16,7 @@ const normalized = (definition: string) =>
  * before PostgreSQL 18 it had no name.
  */
 export const ARMED_GUARDS = `
-  SELECT name, left(encode(sha256(convert_to(definition, 'UTF8')), 'hex'), 12) AS digest FROM (
+  SELECT name, left(encode(sha256(convert_to(of_table || ' ' || definition, 'UTF8')), 'hex'), 12) AS digest FROM (
     SELECT relname AS of_table, tgname AS name, ${normalized('pg_get_triggerdef(t.oid, true)')} AS definition
       FROM pg_trigger t JOIN pg_class r ON r.oid = tgrelid
       WHERE relnamespace = current_schema()::regnamespace AND NOT tgisinternal AND tgenabled IN ('O', 'A')
@@ -32,15 +32,21 @@ export const ARMED_GUARDS = `
       FROM pg_proc WHERE pronamespace = current_schema()::regnamespace
   ) guards WHERE of_table <> '${MIGRATIONS_TABLE}'`;
 
+/** What stands in the way of guards that are there: a setting that disarms all of them, rules that write something else. */
+const DISARMING = `
+  SELECT 'session_replication_role' WHERE current_setting('session_replication_role') = 'replica'
+  UNION ALL SELECT rulename FROM pg_rewrite JOIN pg_class r ON r.oid = ev_class
+   WHERE relnamespace = current_schema()::regnamespace AND relkind = 'r'`;
+
 /**
  * A query for the `name` of each guard of a migrated database that is gone, not armed, or another one under the same
- * name, in any connection to the database.
+ * name, in any connection to the database; and of what disarms them.
  */
 export const MISSING_GUARDS = `
   SELECT name FROM (
     SELECT name, digest FROM unnest(${textArray(Object.keys(GUARDS))}, ${textArray(Object.values(GUARDS))}) AS g (name, digest)
     EXCEPT ${ARMED_GUARDS}
-  ) missing ORDER BY name`;
+  ) missing UNION ALL ${DISARMING} ORDER BY name`;
 
 /**
  * Looks whether the guards that the schema was made with are still there, armed and the same: an operator may have

@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { Client, type ClientConfig } from 'pg';
 
 const TRANSACTION_ROLLBACK = '40000';
-const STALE_PLAN = '0A000';
+const BEGIN = 'START TRANSACTION';
+/** A migration changed what a prepared statement returns, or somebody dropped it: a connection would say so for ever. */
+const STALE = { cachedPlan: '0A000', unknownStatement: '26000' };
 /** Statements that are prepared. Some are written anew for each length of a list: there must be an end to it. */
 const MAX_PREPARED = 500;
 /** One with more values is of a long list, and will hardly come again. */
@@ -24,20 +27,30 @@ type Query = (...args: unknown[]) => unknown;
  * and the next user waits for nothing in turn: it is cut instead, so that the pool opens another.
  */
 export class ResilientClient extends Client {
-  /** The latest START TRANSACTION, which is under way together with what follows it. */
-  private begun: Promise<unknown> = Promise.resolve();
+  /**
+   * The next START TRANSACTION is not waited for by what is asked in the same turn. Should it fail, that has run outside
+   * of a transaction, and must do no harm there; nothing that comes later is sent.
+   */
+  beginsWithNext = false;
+  /** A START TRANSACTION that was not waited for. */
+  private begun: Promise<unknown> | undefined;
+  private isBeginning = false;
 
   constructor(private readonly settings: ResilientClientConfig = {}) {
     super(settings);
     this.on('error', () => undefined);
-    const send = this.query.bind(this) as Query;
-    const guarded: Query = (...args) => {
+    const query = this.query.bind(this) as Query;
+    const send: Query = (...args) => {
       this.gather();
-      const result = send(...this.prepared(args));
+      const result = query(...this.prepared(args));
       if (!(result instanceof Promise)) return result;
       result.catch((error: unknown) => this.cutIfUseless(error));
-      if (args[0] === 'START TRANSACTION') return this.begin(result);
-      return args[0] === 'COMMIT' ? this.commit(result) : result;
+      return args[0] === 'COMMIT' ? result.then(assertCommitted) : result;
+    };
+    const guarded: Query = (...args) => {
+      if (args[0] === BEGIN) return this.begin(send(...args));
+      const mayGo = this.begun === undefined || this.isBeginning;
+      return mayGo ? send(...args) : this.begun?.then(() => send(...args));
     };
     this.query = guarded as typeof this.query;
   }
@@ -49,15 +62,14 @@ export class ResilientClient extends Client {
     process.nextTick(() => stream.uncork());
   }
 
-  /** Whoever begins goes on at once, which saves a round trip: if this fails, so does the COMMIT. */
-  private begin(started: Promise<unknown>): Promise<object> {
-    this.begun = started;
+  private begin(started: unknown): unknown {
+    this.begun = undefined;
+    if (!this.beginsWithNext) return started;
+    this.beginsWithNext = false;
+    this.begun = started as Promise<unknown>;
+    this.isBeginning = true;
+    process.nextTick(() => (this.isBeginning = false));
     return Promise.resolve({ command: 'START', rows: [] });
-  }
-
-  private async commit(ended: Promise<unknown>): Promise<unknown> {
-    const [, result] = await Promise.all([this.begun, ended]);
-    return assertCommitted(result as { command: string });
   }
 
   private prepared([text, values, ...others]: unknown[]): unknown[] {
@@ -68,8 +80,9 @@ export class ResilientClient extends Client {
 
   private cutIfUseless(error: unknown): void {
     const { message, code } = error as { message?: unknown; code?: unknown };
-    // a migration changed what a prepared statement returns, which this connection will say for ever
-    const isStale = code === STALE_PLAN && String(message).startsWith('cached plan');
+    const isStale =
+      code === STALE.unknownStatement ||
+      (code === STALE.cachedPlan && String(message).startsWith('cached plan'));
     // with a query under way this cuts the socket, and the pool will not take the connection back
     if (isStale || message === 'Query read timeout') this.end().catch(() => undefined);
   }
@@ -82,10 +95,12 @@ function assertCommitted(result: { command: string }): unknown {
   throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
 }
 
-/** The same text has the same name on every connection. */
 const names = new Map<string, string>();
 
+/** The same text has the same name everywhere, so that a name can never be taken for another statement. */
 function nameOf(text: string): string | undefined {
-  if (!names.has(text) && names.size < MAX_PREPARED) names.set(text, `amba_${names.size}`);
+  if (!names.has(text) && names.size < MAX_PREPARED) {
+    names.set(text, `amba_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`);
+  }
   return names.get(text);
 }
