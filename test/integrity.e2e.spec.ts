@@ -1,4 +1,5 @@
 import { inTransaction } from '../src/common/transaction';
+import { MISSING_GUARDS } from '../src/database/guards';
 import { allowLongStatements } from '../src/database/long-statements';
 import { DIGESTS } from '../src/integrity/identity.invariants';
 import { INVARIANTS } from '../src/integrity/invariants';
@@ -89,6 +90,14 @@ describe('GET /admin/projects/:projectId/integrity', () => {
     ]);
     expect(broken(await integrity())).toEqual(['balance_is_ledger_sum', 'guards_armed']);
   });
+});
+
+it('a setting that switches off every guard at once is one that is missed', async () => {
+  const missing = await inTransaction(world.db, async (queryRunner) => {
+    await queryRunner.query(`SET LOCAL session_replication_role = replica`);
+    return queryRunner.query(MISSING_GUARDS);
+  });
+  expect(missing).toEqual([{ name: 'session_replication_role' }]);
 });
 
 describe('sabotage is caught', () => {

@@ -57,4 +57,19 @@ export const GUARD_SABOTAGES: Sabotage[] = [
         'refresh_tokens_one_live',
       ].map((guard) => ({ guard })),
   },
+  {
+    breaks: GUARDS,
+    how: 'a check that stands on another table',
+    bend: () => [
+      `ALTER TABLE balances DROP CONSTRAINT balances_last_entry_no_positive`,
+      `CREATE TABLE elsewhere (last_entry_no bigint, CONSTRAINT balances_last_entry_no_positive CHECK (last_entry_no >= 0))`,
+    ],
+    rows: () => [{ guard: 'balances_last_entry_no_positive' }],
+  },
+  {
+    breaks: GUARDS,
+    how: 'a rule that swallows what is written',
+    bend: () => [`CREATE RULE swallow AS ON INSERT TO admin_grants DO INSTEAD NOTHING`],
+    rows: () => [{ guard: 'swallow' }],
+  },
 ];
