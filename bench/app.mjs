@@ -43,7 +43,8 @@ export async function withApp(overrides, measure) {
   }
 }
 
-async function startApp(url, overrides) {
+/** The application on a database, listening on loopback; to be closed. */
+export async function startApp(url, overrides) {
   const config = {
     ...loadConfig({ DATABASE_URL: url, SESSION_SECRET: 'only for the length of a benchmark' }),
     ...{ sweepIntervalMs: 0, ...overrides },

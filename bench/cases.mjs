@@ -1,3 +1,4 @@
+import { SCALE_CASES } from './scale-cases.mjs';
 import { codeOf, FIRST_READER, HOT_OWNER, READERS, SPREAD_CODES } from './crowd.mjs';
 
 /**
@@ -41,3 +42,6 @@ export const CASES = {
   refused: { title: 'refused claim', next: claimRefused, spends: 0 },
   day: { title: 'a mixed day, 80 % reads', next: (turn, fresh) => DAY[turn % 20](turn, fresh), spends: 0.15 },
 };
+
+/** Of these or of a project that has grown. */
+export const caseOf = (name) => CASES[name] ?? SCALE_CASES[name];

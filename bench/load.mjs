@@ -1,5 +1,5 @@
 import autocannon from 'autocannon';
-import { CASES } from './cases.mjs';
+import { caseOf } from './cases.mjs';
 import { headersOf, OWNERS } from './crowd.mjs';
 import { quantile } from './statistics.mjs';
 
@@ -30,7 +30,7 @@ process.on('message', (task) => {
 async function slice({ name, url, crowd, seconds, connections, fresh }) {
   const times = [];
   const wrong = [];
-  const next = requests(CASES[name], crowd, fresh);
+  const next = requests(caseOf(name), crowd, fresh);
   const start = performance.now();
   const result = await autocannon({
     ...{ url, connections, duration: seconds, sampleInt: SAMPLE_MS, timeout: 10 },
@@ -67,12 +67,17 @@ function requests({ next }, crowd, fresh) {
     return fresh.next++;
   };
   return () => {
-    const { user, status, body, ...request } = next(turn, takeFresh);
+    const { user, status, body, ...request } = next(turn, takeFresh, crowd);
     turn += 1;
-    const credentials = user < OWNERS ? cached(user, crowd) : headersOf(user, crowd);
+    const credentials = credentialsOf(user, crowd);
     const headers = body ? { ...credentials, 'content-type': 'application/json' } : credentials;
     return { status, request: { ...request, headers, ...(body && { body }) } };
   };
+}
+
+function credentialsOf(user, crowd) {
+  if (user === undefined) return { authorization: `Bearer ${crowd.serverKey}` };
+  return user < OWNERS ? cached(user, crowd) : headersOf(user, crowd);
 }
 
 function cached(user, crowd) {

@@ -20,6 +20,7 @@ const { measureTraffic } = await import('./traffic.mjs');
 const { measureCase } = await import('./measure.mjs');
 const { missedTargets, ratioOf, tables } = await import('./report.mjs');
 const { isUsageKnown, peakMemoryOf } = await import('./usage.mjs');
+const { runScale } = await import('./scale.mjs');
 
 const load = (path) => import(join(import.meta.dirname, '../dist', path));
 const { EmbeddedPostgres } = await load('src/database/embedded-postgres.js');
@@ -36,6 +37,13 @@ const tell = (line) => process.stderr.write(`${process.uptime().toFixed(0).padSt
 await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
   tell('Making the databases …');
   const crowd = await makeTemplate(admin, url, product);
+  if (options.scale) {
+    const machine = await describeMachine(admin);
+    return runScale(
+      { ...options, ...product, machine, postmaster: machine.postmaster },
+      { admin, url, crowd, tell },
+    );
+  }
   const sides = [];
   const loader = startWorker('bench/load.mjs');
   try {

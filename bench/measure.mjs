@@ -1,4 +1,4 @@
-import { CASES } from './cases.mjs';
+import { caseOf } from './cases.mjs';
 import { ensureFresh } from './sides.mjs';
 import { cpuOf, cpuOfFamily, isUsageKnown } from './usage.mjs';
 
@@ -57,7 +57,7 @@ async function run(name, { bench, side, seconds }) {
 
 /** Users for so many requests; most of them are made before the first round. */
 function prepare(name, side, requests) {
-  return ensureFresh(side, Math.ceil(requests * CASES[name].spends));
+  return ensureFresh(side, Math.ceil(requests * caseOf(name).spends));
 }
 
 /** Seconds of CPU so far. The other side's processes of PostgreSQL rest. */

@@ -22,6 +22,13 @@ export function readOptions(argv) {
     .option('--cases <names>', `some of ${Object.keys(CASES).join(',')}`, caseNames, Object.keys(CASES))
     .option('--connections <n>', 'connections that ask at once', wholeNumber(1, 1000), 16)
     .option('--adapter <name>', 'express, fastify or both', adapterNames, ['express'])
+    .option('--scale', 'an almost empty project beside one that has grown, instead of the floor', false)
+    .option(
+      '--rows <n>',
+      'with --scale: how many users it has, codes and claims',
+      wholeNumber(1_000, 10_000_000),
+      1_000_000,
+    )
     .option('--quick', 'one round of one second: whether it works', false)
     .option('--json', 'print JSON instead of tables', false)
     .option('--assert-targets', 'fail when a target is missed', false)

@@ -27,7 +27,7 @@ export async function withDurablePostgres(EmbeddedPostgres, measure) {
   try {
     const admin = await connect(postgres.url);
     try {
-      await waitForDisk(admin);
+      await setDurable(admin, true);
       await measure(postgres.url, admin);
     } finally {
       await admin.end();
@@ -49,15 +49,17 @@ export function urlOfDatabase(url, name) {
   return Object.assign(new URL(url), { pathname: `/${name}` }).href;
 }
 
-/** A throw-away database does not wait for the disk: it is told to, and asked until it does. */
-async function waitForDisk(admin) {
-  for (const setting of DURABLE) await admin.query(`ALTER SYSTEM SET ${setting} = on`);
+/** A throw-away database does not wait for the disk: it is told to, and asked until it does. Nor need it while it is filled. */
+export async function setDurable(admin, isDurable) {
+  const value = isDurable ? 'on' : 'off';
+  for (const setting of DURABLE) await admin.query(`ALTER SYSTEM SET ${setting} = ${value}`);
   await admin.query('SELECT pg_reload_conf()');
-  for (let isOn = false; !isOn;) {
+  for (let isSet = false; !isSet;) {
     const { rows } = await admin.query(
-      `SELECT bool_and(setting = 'on') AS "isOn" FROM pg_settings WHERE name = ANY ($1)`,
-      [DURABLE],
+      `SELECT bool_and(setting = $2) AS "isSet" FROM pg_settings WHERE name = ANY ($1)`,
+      [DURABLE, value],
     );
-    ({ isOn } = rows[0]);
+    ({ isSet } = rows[0]);
   }
+  if (isDurable) await admin.query('CHECKPOINT');
 }

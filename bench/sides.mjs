@@ -23,10 +23,10 @@ export async function openSide(name, { admin, url, crowd }) {
 }
 
 /** Another process of this side, on its database by another way. */
-export function startProgram(name, databaseUrl, { secret }) {
+export function startProgram(name, databaseUrl, { secret }, env = {}) {
   return startServer(FILES[name] ?? PRODUCT, {
     ...{ DATABASE_URL: databaseUrl, SESSION_SECRET: secret, HTTP_ADAPTER: FILES[name] ? undefined : name },
-    ...{ GUESSES_PER_USER: UNLIMITED, GUESSES_PER_ADDRESS: UNLIMITED },
+    ...{ GUESSES_PER_USER: UNLIMITED, GUESSES_PER_ADDRESS: UNLIMITED, ...env },
   });
 }
 
