@@ -76,9 +76,6 @@ async function killedAt(point: Point, send: (url: string) => Promise<unknown>): 
 const BEFORE_COMMIT: Point = { from: 'server', says: 'COMMIT', after: 'INSERT INTO referral_claims' };
 const AFTER_COMMIT: Point = { ...BEFORE_COMMIT, from: 'database' };
 const INSIDE_GRANT: Point = { from: 'server', says: 'INSERT INTO currency_transactions', after: 'COMMIT' };
-const BETWEEN_LEDGER_AND_RECEIPT: Point = {
-  ...{ from: 'server', says: 'UPDATE reward_grants', after: 'INSERT INTO currency_transactions' },
-};
 const BEFORE_GRANT_COMMIT: Point = {
   from: 'server',
   says: 'COMMIT',
@@ -118,8 +115,7 @@ describe('a server that is killed at a claim', () => {
 
   it.each([
     ['after its COMMIT', AFTER_COMMIT],
-    ['inside the grant', INSIDE_GRANT],
-    ['between ledger and receipt', BETWEEN_LEDGER_AND_RECEIPT],
+    ['between the locks and the writes of the grant', INSIDE_GRANT],
     ['before the COMMIT of the grant', BEFORE_GRANT_COMMIT],
     ['after the grant, before the answer', AFTER_GRANT_COMMIT],
   ])(
