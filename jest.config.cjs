@@ -24,5 +24,6 @@ module.exports = {
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
-  maxWorkers: 2,
+  // more than the two cores of a CI machine: much of the time is spent waiting for programs, locks and time limits
+  maxWorkers: 3,
 };
