@@ -70,7 +70,7 @@ export class RewardsService implements OnApplicationShutdown {
     }
   }
 
-  /** Stores what the claim owes to both sides, in the claim's own transaction. */
+  /** What stores what the claim owes to both sides; to be sent in the claim's own transaction. */
   promise(claim: RewardedClaim): Statement {
     return promises.insert(claim, new Date(Date.now() + INLINE_GRACE_MS), owedFor(claim));
   }
