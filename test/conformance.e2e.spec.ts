@@ -124,15 +124,15 @@ function credentials(plane: Plane): Record<string, string> {
 }
 
 /** What a well-formed request to sign in as a developer says; each of its fields is known somewhere. */
-const PUBLIC_BODIES: Record<string, () => Promise<object>> = {
-  signup: () => Promise.resolve({ email: 'new@example.com', password: 'correct horse' }),
-  login: () => Promise.resolve({ email: developer.email, password: developer.password }),
-  refresh: async () => ({ refresh_token: await refreshToken() }),
-  logout: async () => ({ refresh_token: await refreshToken() }),
+const PUBLIC_BODIES: Record<string, () => object> = {
+  signup: () => ({ email: 'new@example.com', password: 'correct horse' }),
+  login: () => ({ email: developer.email, password: developer.password }),
+  refresh: () => ({ refresh_token: refreshToken() }),
+  logout: () => ({ refresh_token: refreshToken() }),
 };
 
-async function refreshToken(): Promise<string> {
-  const { refreshToken: token } = await signDeveloperTokens(
+function refreshToken(): string {
+  const { refreshToken: token } = signDeveloperTokens(
     { developerId: developer.id, sessionId: randomUUID(), generation: 0 },
     world.config.sessionSecret,
   );
@@ -144,7 +144,7 @@ async function driveEach(planes: Plane[], on: World = world): Promise<Record<str
   const responses = [];
   for (const { method, path, plane } of operationsOf(on).filter((found) => planes.includes(found.plane))) {
     const name = path.split('/').at(-1) ?? '';
-    const body = plane === 'public' ? await PUBLIC_BODIES[name]?.() : undefined;
+    const body = plane === 'public' ? PUBLIC_BODIES[name]?.() : undefined;
     responses.push(await on.http[method](fill(path, tenant.id)).set(credentials(plane)).send(body));
   }
   const counts = tally(responses);

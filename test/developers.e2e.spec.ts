@@ -160,8 +160,8 @@ describe('a refresh token', () => {
   it('is no access token, nor the other way round, nor one that somebody else signed', async () => {
     const { access_token, refresh_token, developer } = await signUp();
     const claims = { developerId: developer.id, sessionId: sessionOf(refresh_token), generation: 0 };
-    const forged = await signDeveloperTokens(claims, 'another secret, which is long enough too');
-    const foreign = await signDeveloperTokens(
+    const forged = signDeveloperTokens(claims, 'another secret, which is long enough too');
+    const foreign = signDeveloperTokens(
       { ...claims, sessionId: sessionOf((await signUp()).refresh_token) },
       world.config.sessionSecret,
     );

@@ -52,7 +52,7 @@ export class CredentialsService {
   /** Whose API key this is and whose session, in one look; undefined for a key as in `ofApiKey`. */
   async ofClient(key: string, sessionToken?: string): Promise<ClientIdentity | undefined> {
     if (!isWellFormedApiKey(key)) return undefined;
-    const claims = sessionToken && (await verifySessionToken(sessionToken, this.config.sessionSecret));
+    const claims = sessionToken && verifySessionToken(sessionToken, this.config.sessionSecret);
     const { projectId, sessionId, userId } = claims || {};
     const [row] = await this.dataSource.query<(ApiKeyIdentity & KeyUse & { userId: string | null })[]>(
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,

@@ -58,7 +58,7 @@ export class DeveloperSessionsService {
 
   /** The developer behind an access token; undefined when it is forged, expired or revoked. */
   async identify(token: string): Promise<Developer | undefined> {
-    const claims = await verifyDeveloperToken(token, this.config.sessionSecret);
+    const claims = verifyDeveloperToken(token, this.config.sessionSecret);
     if (claims === undefined) return undefined;
     const [row] = await this.dataSource.query<Developer[]>(
       `SELECT d.id, d.email FROM developer_sessions s JOIN developers d ON d.id = s.developer_id
@@ -75,7 +75,7 @@ export class DeveloperSessionsService {
    * @throws ApiError INVALID_TOKEN
    */
   async refresh(refreshToken: string): Promise<DeveloperTokens> {
-    const claims = await verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
+    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
     // the revocation must be committed although the caller is refused: the error comes after the transaction
     const isAccepted =
       claims && (await inTransaction(this.dataSource, (queryRunner) => rotate(queryRunner, claims)));
@@ -89,12 +89,12 @@ export class DeveloperSessionsService {
 
   /** Ends the session of a refresh token. Unknown, used and expired tokens are no error. */
   async revoke(refreshToken: string): Promise<void> {
-    const claims = await verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
+    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
     if (claims) await revokeSession(this.dataSource, claims.sessionId);
   }
 
-  private async sign(claims: DeveloperRefreshClaims): Promise<DeveloperTokens> {
-    const tokens = await signDeveloperTokens(claims, this.config.sessionSecret);
+  private sign(claims: DeveloperRefreshClaims): DeveloperTokens {
+    const tokens = signDeveloperTokens(claims, this.config.sessionSecret);
     return { developerId: claims.developerId, ...tokens };
   }
 }

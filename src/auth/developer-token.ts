@@ -21,30 +21,27 @@ export interface DeveloperRefreshClaims extends DeveloperClaims {
 }
 
 /** Signs an access token (1 hour) and a refresh token (30 days). */
-export async function signDeveloperTokens(
+export function signDeveloperTokens(
   { developerId: sub, sessionId: sid, generation: gen }: DeveloperRefreshClaims,
   secret: string,
-): Promise<{ accessToken: string; refreshToken: string; expiresAt: Date }> {
-  const access = await signToken(ACCESS, { sub, sid }, { secret, ttlS: ACCESS_TTL_S });
-  const refresh = await signToken(REFRESH, { sub, sid, gen }, { secret, ttlS: REFRESH_TTL_S });
+): { accessToken: string; refreshToken: string; expiresAt: Date } {
+  const access = signToken(ACCESS, { sub, sid }, { secret, ttlS: ACCESS_TTL_S });
+  const refresh = signToken(REFRESH, { sub, sid, gen }, { secret, ttlS: REFRESH_TTL_S });
   return { accessToken: access.token, refreshToken: refresh.token, expiresAt: access.expiresAt };
 }
 
 /** The claims of an access token that we signed and that has not expired; undefined for anything else. */
-export async function verifyDeveloperToken(
-  token: string,
-  secret: string,
-): Promise<DeveloperClaims | undefined> {
-  const { sub, sid } = (await verifyToken(ACCESS, token, secret)) ?? {};
+export function verifyDeveloperToken(token: string, secret: string): DeveloperClaims | undefined {
+  const { sub, sid } = verifyToken(ACCESS, token, secret) ?? {};
   return isUUID(sub) && isUUID(sid) ? { developerId: sub as string, sessionId: sid as string } : undefined;
 }
 
 /** The claims of a refresh token that we signed and that has not expired; undefined for anything else. */
-export async function verifyDeveloperRefreshToken(
+export function verifyDeveloperRefreshToken(
   token: string,
   secret: string,
-): Promise<DeveloperRefreshClaims | undefined> {
-  const { sub, sid, gen } = (await verifyToken(REFRESH, token, secret)) ?? {};
+): DeveloperRefreshClaims | undefined {
+  const { sub, sid, gen } = verifyToken(REFRESH, token, secret) ?? {};
   if (!isUUID(sub) || !isUUID(sid) || !Number.isSafeInteger(gen)) return undefined;
   return { developerId: sub as string, sessionId: sid as string, generation: gen as number };
 }

@@ -16,13 +16,13 @@ export function signSessionToken(
   { userId, projectId, anonymous, sessionId }: SessionClaims,
   secret: string,
   ttlS: number,
-): Promise<{ token: string; expiresAt: Date }> {
+): { token: string; expiresAt: Date } {
   return signToken(KIND, { sub: userId, pid: projectId, anon: anonymous, sid: sessionId }, { secret, ttlS });
 }
 
 /** The claims of a token that we signed and that has not expired; undefined for anything else. */
-export async function verifySessionToken(token: string, secret: string): Promise<SessionClaims | undefined> {
-  const payload = await verifyToken(KIND, token, secret);
+export function verifySessionToken(token: string, secret: string): SessionClaims | undefined {
+  const payload = verifyToken(KIND, token, secret);
   if (payload === undefined) return undefined;
   const { sub, pid, anon, sid } = payload;
   if (!isUUID(sub) || !isUUID(pid) || !isUUID(sid)) return undefined;

@@ -169,12 +169,12 @@ export class SessionsService {
     );
   }
 
-  private async sign(
+  private sign(
     user: Caller & { anonymous: boolean },
     sessionId: string,
     refreshToken: string,
-  ): Promise<SessionTokens> {
-    const { token, expiresAt } = await signSessionToken(
+  ): SessionTokens {
+    const { token, expiresAt } = signSessionToken(
       { ...user, sessionId },
       this.config.sessionSecret,
       this.config.sessionTtlS,

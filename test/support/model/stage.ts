@@ -78,7 +78,7 @@ export class Stage {
       ...[stage.tenant.id, USERS, JSON.stringify(offered), JSON.stringify(codes)],
     ]);
     for (const { kind, name, id, session_id: sessionId } of rows) {
-      if (kind === 'user') await stage.signIn(name as UserName, { userId: id, sessionId });
+      if (kind === 'user') stage.signIn(name as UserName, { userId: id, sessionId });
       if (kind === 'code') stage.name(`spelling of ${name}`, name.toUpperCase());
       stage.name(kind === 'user' ? name : `${kind} ${name}`, id);
     }
@@ -179,10 +179,10 @@ export class Stage {
     this.nameById.set(id, name);
   }
 
-  private async signIn(name: UserName, session: { userId: string; sessionId: string }): Promise<void> {
+  private signIn(name: UserName, session: { userId: string; sessionId: string }): void {
     const { sessionSecret, sessionTtlS } = this.world.config;
     const claims = { ...session, projectId: this.tenant.id, anonymous: false };
-    this.tokens.set(name, (await signSessionToken(claims, sessionSecret, sessionTtlS)).token);
+    this.tokens.set(name, signSessionToken(claims, sessionSecret, sessionTtlS).token);
   }
 }
 
