@@ -5,7 +5,7 @@ import type { Player, World } from './support/world';
  * Claims, and what may run into them, in every order of their statements. Whatever the order, what is answered and what
  * is left is one of the outcomes that are named here, and each of these does occur.
  */
-const { pairs } = usePairs();
+const { pairs, world } = usePairs();
 
 const claim = (player: Player, code: string) => (on: World) => on.claim(player, code);
 
@@ -52,6 +52,8 @@ describe('claim and claim', () => {
   it('of two users: both, and of one referrer one reward in full, one clamped', () =>
     pairs.expectOutcomes(['left', 'right'], async () => {
       const { ada, grace, eve } = pairs;
+      // two that make her first balance are in the interleavings of grants
+      await pairs.grant(ada, 20)(world).expect(201);
       const { id, code } = await pairs.adasCode();
       return {
         left: claim(grace, code),
@@ -61,14 +63,15 @@ describe('claim and claim', () => {
           for (const { body } of [left, right]) pairs.expectHonest(body.data.rewards, 10);
           expect(await pairs.uses(id)).toEqual([2, 2]);
           expect(await pairs.ledger(ada)).toEqual([
-            [100, 100],
-            [50, 150],
+            [20, 20],
+            [100, 120],
+            [30, 150],
           ]);
           for (const player of [grace, eve]) expect(await pairs.ledger(player)).toEqual([[10, 10]]);
           const paid = await pairs.promises(id, 'referrer');
           expect(paid.map(({ status, granted }) => [status, granted])).toEqual([
             ['granted', 100],
-            ['granted', 50],
+            ['granted', 30],
           ]);
           return paid[0]?.claim_id === left.body.data.id ? 'left' : 'right';
         },

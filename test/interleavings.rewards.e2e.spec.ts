@@ -12,7 +12,7 @@ const HOUR_MS = 60 * 60 * 1000;
 const sweep = (on: World) => on.app.get(RewardsService).sweep(new Date(Date.now() + HOUR_MS));
 
 describe('grant and grant', () => {
-  // a new balance is one row that only one of them inserts; one that is there is locked
+  // of a new balance there is one row that only one of them inserts: the other runs anew; one that is there is locked
   describe.each([
     ['a new balance', 0],
     ['a balance that is there', 20],

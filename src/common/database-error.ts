@@ -21,9 +21,12 @@ export function violatedUnique(error: unknown): string | undefined {
   return sqlState(error) === '23505' ? violatedRule(error) : undefined;
 }
 
-/** Serialization failure or deadlock: the transaction was undone and a new one may succeed. */
+/**
+ * Serialization failure, deadlock, or a balance that somebody else made at the same time: the transaction was undone and
+ * a new one may succeed.
+ */
 export function isRetryable(error: unknown): boolean {
-  return ['40001', '40P01'].includes(sqlState(error) ?? '');
+  return ['40001', '40P01'].includes(sqlState(error) ?? '') || violatedUnique(error) === 'balances_pkey';
 }
 
 /** Somebody else kept a row locked for longer than we wait. */

@@ -5,7 +5,7 @@ import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { Page, type PageQuery } from '../common/page';
 import { UsersService } from '../users/users.service';
-import type { TransactionSource, TransactionType } from './ledger.service';
+import type { TransactionSource, TransactionType } from './ledger-statements';
 
 /** A currency with the caller's balance in it. */
 export interface BalanceRow {

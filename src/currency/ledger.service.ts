@@ -1,11 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { randomUUID } from 'node:crypto';
 import type { QueryRunner } from 'typeorm';
-import { asOne, rowsFrom, sendTogether, type Rows, type Statement } from '../common/statements';
+import { asOne, sendTogether, type Rows, type Statement } from '../common/statements';
 import { clampCredit } from './amount';
-
-export type TransactionType = 'earn' | 'spend' | 'grant' | 'purchase' | 'refund' | 'recharge';
-export type TransactionSource = 'event' | 'admin' | 'store_purchase' | 'xp_reward' | 'referral' | 'system';
+import {
+  insertBalances,
+  insertLines,
+  lockBalances,
+  lockCurrencies,
+  updateBalances,
+  type BalanceRow,
+  type CurrencyRow,
+  type LedgerLine,
+  type TransactionSource,
+  type TransactionType,
+} from './ledger-statements';
 
 /** A credit to one user in one currency. */
 export interface Credit {
@@ -22,41 +31,14 @@ export interface Credit {
 /** What became of a credit: the ledger line it wrote, or `null` when the project has no such currency now. */
 export type CreditResult = { transactionId: string; granted: number } | null;
 
-interface CurrencyRow {
-  id: string;
-  code: string;
-  initial_balance: number;
-  max_balance: number;
-}
-
-interface BalanceRow {
-  user_id: string;
-  currency_id: string;
-  balance: number;
-  lifetime_earned: number;
-  last_entry_no: number;
-}
-
-interface LedgerLine {
-  id: string;
-  user_id: string;
-  currency_id: string;
-  entry_no: number;
-  requested: number;
-  amount: number;
-  balance_after: number;
-  max_balance: number;
-  transaction_type: TransactionType;
-  source: TransactionSource;
-  reference_id: string | null;
-}
-
 /** The locks of a set of credits, in their order. */
-export type Locks = [
-  currencies: Statement<CurrencyRow>,
-  missingBalances: Statement,
-  balances: Statement<BalanceRow>,
-];
+export type Locks = [currencies: Statement<CurrencyRow>, balances: Statement<BalanceRow>];
+
+/** A balance that is moved, and whether it has a row yet. */
+interface Account {
+  row: BalanceRow;
+  isNew: boolean;
+}
 
 /** What credits come to, and what writes it: parts for `asOne`, none when there is nothing to write. */
 export interface Applied {
@@ -68,8 +50,11 @@ export interface Applied {
 /**
  * Moves balances and writes the append-only ledger. The only code that does.
  *
- * Lock order, the same for every caller: currencies by id (shared), then balances by user and currency. Callers
- * hand over a set of credits and never lock these rows themselves.
+ * Lock order, the same for every caller: currencies by id (shared), then balances by user and currency, then new
+ * balances in the same order. Callers hand over a set of credits and never lock these rows themselves.
+ *
+ * A balance that nobody has yet cannot be locked. Of two who make it at once the second waits for the first, and then its
+ * transaction runs anew (`isRetryable`) and finds the balance.
  */
 @Injectable()
 export class LedgerService {
@@ -89,75 +74,35 @@ export class LedgerService {
 
   /** `credit` in two halves, for who sends more along with each: first these locks, for all that may be credited. */
   locks(projectId: string, credits: Pick<Credit, 'userId' | 'currencyCode'>[]): Locks {
-    return [
-      lockCurrencies(projectId, credits),
-      makeBalances(projectId, credits),
-      lockBalances(projectId, credits),
-    ];
+    return [lockCurrencies(projectId, credits), lockBalances(projectId, credits)];
   }
 
   /** Then, with what the locks returned, the credits: some of those, or all. */
-  apply(projectId: string, [currencyRows, , balanceRows]: Rows<Locks>, credits: Credit[]): Applied {
+  apply(projectId: string, [currencyRows, balanceRows]: Rows<Locks>, credits: Credit[]): Applied {
     const currencies = new Map(currencyRows.map((row) => [row.code, row]));
-    const balances = new Map(balanceRows.map((row) => [balanceKey(row.user_id, row.currency_id), row]));
+    const accounts = new Map(balanceRows.map((row) => [keyOf(row), { row, isNew: false }]));
     const lines: LedgerLine[] = [];
-    const moved = new Set<BalanceRow>();
+    const moved = new Set<Account>();
     const results = credits.map((credit): CreditResult => {
       const currency = currencies.get(credit.currencyCode);
-      const balance = currency && balances.get(balanceKey(credit.userId, currency.id));
-      if (!currency || !balance) return null;
-      if (balance.last_entry_no === 0 && currency.initial_balance > 0) lines.push(open(balance, currency));
-      const line = apply(credit, balance, currency);
+      if (!currency) return null;
+      const fresh = newBalance(credit.userId, currency.id);
+      const account = accounts.get(keyOf(fresh)) ?? { row: fresh, isNew: true };
+      accounts.set(keyOf(fresh), account);
+      moved.add(account);
+      if (account.row.last_entry_no === 0 && currency.initial_balance > 0) {
+        lines.push(open(account.row, currency));
+      }
+      const line = apply(credit, account.row, currency);
       lines.push(line);
-      moved.add(balance);
       return { transactionId: line.id, granted: line.amount };
     });
-    if (lines.length === 0) return { results, writes: {} };
-    const writes = { moved: writeBalances(projectId, [...moved]), lines: writeLines(projectId, lines) };
-    return { results, writes };
+    return { results, writes: writesOf(projectId, [...moved], lines) };
   }
 }
 
-type Wanted = Pick<Credit, 'userId' | 'currencyCode'>[];
-
-/** Shared, so that a maximum cannot be lowered and a currency not deleted until this transaction ends. */
-function lockCurrencies(projectId: string, wanted: Wanted): Statement<CurrencyRow> {
-  return {
-    text: `SELECT id, code, initial_balance, max_balance FROM currencies
-            WHERE project_id = $1 AND code = ANY($2) AND deleted_at IS NULL
-            ORDER BY id FOR SHARE`,
-    values: [projectId, [...new Set(wanted.map(({ currencyCode }) => currencyCode))]],
-  };
-}
-
-const WANTED = `FROM unnest($2::uuid[], $3::text[]) AS w (user_id, code)
-  JOIN currencies c ON c.project_id = $1 AND c.code = w.code AND c.deleted_at IS NULL`;
-
-/**
- * In a statement of its own: an insert that finds the row there neither returns nor locks it. Outside of a transaction,
- * where the locks before it have left no transaction number, it makes nothing (`readsFirst`).
- */
-function makeBalances(projectId: string, wanted: Wanted): Statement {
-  return {
-    text: `INSERT INTO balances (project_id, user_id, currency_id)
-           SELECT DISTINCT $1::uuid, w.user_id, c.id ${WANTED}
-            WHERE pg_current_xact_id_if_assigned() IS NOT NULL ORDER BY w.user_id, c.id
-           ON CONFLICT DO NOTHING`,
-    values: [projectId, ...columnsOf(wanted)],
-  };
-}
-
-function lockBalances(projectId: string, wanted: Wanted): Statement<BalanceRow> {
-  return {
-    text: `SELECT user_id, currency_id, balance, lifetime_earned, last_entry_no FROM balances
-            WHERE project_id = $1 AND (user_id, currency_id) IN (SELECT w.user_id, c.id ${WANTED})
-            ORDER BY user_id, currency_id FOR UPDATE`,
-    values: [projectId, ...columnsOf(wanted)],
-  };
-}
-
-function columnsOf(wanted: Wanted): [users: string[], codes: string[]] {
-  return [wanted.map(({ userId }) => userId), wanted.map(({ currencyCode }) => currencyCode)];
+function newBalance(userId: string, currencyId: string): BalanceRow {
+  return { user_id: userId, currency_id: currencyId, balance: 0, lifetime_earned: 0, last_entry_no: 0 };
 }
 
 /** The first movement writes the currency's initial balance as a line of its own, so that the ledger adds up. */
@@ -199,38 +144,21 @@ function apply(credit: Credit, balance: BalanceRow, currency: CurrencyRow): Ledg
   };
 }
 
-function writeBalances(projectId: string, balances: BalanceRow[]): Statement {
-  const rows = rowsFrom(
-    [
-      ['user_id', 'uuid', balances.map((row) => row.user_id)],
-      ['currency_id', 'uuid', balances.map((row) => row.currency_id)],
-      ['balance', 'bigint', balances.map((row) => row.balance)],
-      ['lifetime_earned', 'bigint', balances.map((row) => row.lifetime_earned)],
-      ['last_entry_no', 'bigint', balances.map((row) => row.last_entry_no)],
-    ],
-    1,
-  );
+function writesOf(projectId: string, accounts: Account[], lines: LedgerLine[]): Record<string, Statement> {
+  const of = (isNew: boolean) => accounts.filter((account) => account.isNew === isNew).map(({ row }) => row);
+  const [made, moved] = [of(true).sort(byKey), of(false)];
   return {
-    text: `UPDATE balances b
-              SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no,
-                  updated_at = now()
-             FROM ${rows.text}
-            WHERE b.project_id = $1 AND b.user_id = w.user_id AND b.currency_id = w.currency_id`,
-    values: [projectId, ...rows.values],
+    ...(made.length > 0 && { made: insertBalances(projectId, made) }),
+    ...(moved.length > 0 && { moved: updateBalances(projectId, moved) }),
+    ...(lines.length > 0 && { lines: insertLines(projectId, lines, made.length > 0) }),
   };
 }
 
-function writeLines(projectId: string, lines: LedgerLine[]): Statement {
-  return {
-    text: `INSERT INTO currency_transactions (project_id, id, user_id, currency_id, entry_no, requested, amount,
-                                              balance_after, max_balance, transaction_type, source, reference_id)
-           SELECT $1, id, user_id, currency_id, entry_no, requested, amount,
-                  balance_after, max_balance, transaction_type, source, reference_id
-             FROM json_populate_recordset(NULL::currency_transactions, $2)`,
-    values: [projectId, JSON.stringify(lines)],
-  };
-}
-
-function balanceKey(userId: string, currencyId: string): string {
+function keyOf({ user_id: userId, currency_id: currencyId }: BalanceRow): string {
   return `${userId}/${currencyId}`;
+}
+
+/** As PostgreSQL orders UUIDs, which are written in one way only. */
+function byKey(a: BalanceRow, b: BalanceRow): number {
+  return keyOf(a) < keyOf(b) ? -1 : 1;
 }
