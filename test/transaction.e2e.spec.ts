@@ -114,7 +114,7 @@ describe('a link that falls silent', () => {
     const options = dataSourceOptions({ url: proxy.url, poolSize: 1 });
     const narrow = await new DataSource({
       ...options,
-      extra: { ...options.extra, query_timeout: 300 },
+      extra: { ...options.extra, silenceTimeoutMs: 300 },
     }).initialize();
     try {
       let swallowed = 0;

@@ -10,14 +10,14 @@ const LOCK_TIMEOUT_MS = 2_000;
 /** A process that stops in mid-transaction holds its locks no longer than this. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 4_000;
 /** The client's own limit, for a link that has gone silent: longer than the server's, which frees locks sooner. */
-const QUERY_TIMEOUT_MS = 5_000;
+const SILENCE_TIMEOUT_MS = 5_000;
 const CONNECTION_TIMEOUT_MS = 3_000;
 /** A peer that vanished is noticed on an idle connection too, not after the system's two hours. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
 /** A migration may take long; one whose process or link is gone holds up the others no longer than this. */
 const IDLE_MIGRATION_TIMEOUT_MS = 60_000;
-const MIGRATION_QUERY_TIMEOUT_MS = 60 * 60_000;
+const MIGRATION_SILENCE_TIMEOUT_MS = 60 * 60_000;
 
 export const MIGRATIONS_TABLE = 'migrations';
 
@@ -50,7 +50,7 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
       statement_timeout: STATEMENT_TIMEOUT_MS,
       lock_timeout: LOCK_TIMEOUT_MS,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-      query_timeout: QUERY_TIMEOUT_MS,
+      silenceTimeoutMs: SILENCE_TIMEOUT_MS,
       // whatever the server's default may be: the locks are written for READ COMMITTED
       options: '-c default_transaction_isolation=read\\ committed',
       keepAlive: true,
@@ -78,7 +78,7 @@ export function migrationDataSourceOptions(url: string): DataSourceOptions {
     applicationName: 'amba-referrals migrate',
     extra: {
       idle_in_transaction_session_timeout: IDLE_MIGRATION_TIMEOUT_MS,
-      query_timeout: MIGRATION_QUERY_TIMEOUT_MS,
+      silenceTimeoutMs: MIGRATION_SILENCE_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
       Client: ResilientClient,

@@ -1,9 +1,10 @@
 import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
-import { Client, type ClientConfig } from 'pg';
+import { Client, type ClientConfig, type Connection } from 'pg';
 
 const TRANSACTION_ROLLBACK = '40000';
 const BEGIN = 'START TRANSACTION';
+const COMMIT = 'COMMIT';
 /** A migration changed what a prepared statement returns, or somebody dropped it: a connection would say so for ever. */
 const STALE = { cachedPlan: '0A000', unknownStatement: '26000' };
 /** Statements that are prepared. Some are written anew for each length of a list: there must be an end to it. */
@@ -14,17 +15,24 @@ const MAX_VALUES = 64;
 export interface ResilientClientConfig extends ClientConfig {
   /** Prepare each statement once per connection, under a name. Some poolers cannot keep them apart. */
   preparedStatements?: boolean;
+  /**
+   * How long the server may be silent while an answer is due, in ms; for ever if not given. pg's own `query_timeout` counts
+   * for each statement from when it was sent, so that a few lock waits of one flight look to it like a dead link.
+   */
+  silenceTimeoutMs?: number;
 }
 
-type Query = (...args: unknown[]) => unknown;
+type Ask = (config: unknown, values?: unknown, callback?: unknown) => unknown;
 
 /**
  * A connection that fails without harm to others, and that waits for no answer nobody needs.
  *
  * When the server ends one, it says so to whoever uses it and once more as an `error` event. While the pool hands it
  * from one user to the next nobody listens for that event, and one that is not heard ends the process (seen with
- * `pg_terminate_backend` under load). When the link falls silent, pg gives up on the query and keeps the connection,
- * and the next user waits for nothing in turn: it is cut instead, so that the pool opens another.
+ * `pg_terminate_backend` under load).
+ *
+ * When the link falls silent while an answer is due, it is cut: all that wait hear `Query read timeout`, and the pool opens
+ * another.
  */
 export class ResilientClient extends Client {
   /**
@@ -32,34 +40,46 @@ export class ResilientClient extends Client {
    * of a transaction, and must do no harm there; nothing that comes later is sent.
    */
   beginsWithNext = false;
-  /** A START TRANSACTION that was not waited for. */
+  declare readonly connection: Connection & { stream: Socket };
+  /** pg's: no answer is due. */
+  declare private readonly readyForQuery: boolean;
+  /** A START TRANSACTION that was not waited for, until it has succeeded. */
   private begun: Promise<unknown> | undefined;
   private isBeginning = false;
+  private readonly ask = super.query.bind(this) as Ask;
 
   constructor(private readonly settings: ResilientClientConfig = {}) {
     super(settings);
     this.on('error', () => undefined);
-    const query = this.query.bind(this) as Query;
-    const send: Query = (...args) => {
-      this.gather();
-      const result = query(...this.prepared(args));
-      if (!(result instanceof Promise)) return result;
-      result.catch((error: unknown) => this.cutIfUseless(error));
-      return args[0] === 'COMMIT' ? result.then(assertCommitted) : result;
-    };
-    const guarded: Query = (...args) => {
-      if (args[0] === BEGIN) return this.begin(send(...args));
-      const mayGo = this.begun === undefined || this.isBeginning;
-      return mayGo ? send(...args) : this.begun?.then(() => send(...args));
-    };
-    this.query = guarded as typeof this.query;
+    this.once('connect', () => this.watch());
+    this.query = this.queryInOrder.bind(this) as typeof this.query;
   }
 
-  /** What is asked in one turn goes out in one packet, and wakes the server once. */
-  private gather(): void {
-    const { stream } = (this as unknown as { connection: { stream: Socket } }).connection;
-    stream.cork();
-    process.nextTick(() => stream.uncork());
+  /** Lets the server be silent for so long, in ms, from now on; without a number for as long as configured. */
+  allowSilence(ms = this.settings.silenceTimeoutMs ?? 0): void {
+    this.connection.stream.setTimeout(ms);
+  }
+
+  /** The socket's own timer, which node moves on whenever something is written or read. */
+  private watch(): void {
+    const { stream } = this.connection;
+    stream.on('timeout', () => {
+      if (this.readyForQuery) return;
+      const heard = stream.bytesRead;
+      // after a pause of this process timers come first, and the answer may lie there unread
+      setImmediate(() => {
+        if (!this.readyForQuery && stream.bytesRead === heard)
+          stream.destroy(new Error('Query read timeout'));
+      });
+    });
+    this.allowSilence();
+  }
+
+  private queryInOrder(config: unknown, values?: unknown, callback?: unknown): unknown {
+    if (config === BEGIN) return this.begin(this.send(config, values, callback));
+    return this.begun === undefined || this.isBeginning
+      ? this.send(config, values, callback)
+      : this.begun.then(() => this.send(config, values, callback));
   }
 
   private begin(started: unknown): unknown {
@@ -67,31 +87,52 @@ export class ResilientClient extends Client {
     if (!this.beginsWithNext) return started;
     this.beginsWithNext = false;
     this.begun = started as Promise<unknown>;
+    this.begun.then(
+      () => (this.begun = undefined),
+      () => undefined,
+    );
     this.isBeginning = true;
     process.nextTick(() => (this.isBeginning = false));
     return Promise.resolve({ command: 'START', rows: [] });
   }
 
-  private prepared([text, values, ...others]: unknown[]): unknown[] {
-    const isNameable = Array.isArray(values) && values.length <= MAX_VALUES && typeof text === 'string';
-    const name = this.settings.preparedStatements && isNameable ? nameOf(text) : undefined;
-    return name === undefined ? [text, values, ...others] : [{ name, text, values }, ...others];
+  private send(config: unknown, values?: unknown, callback?: unknown): unknown {
+    this.gather();
+    const answer = this.ask(...this.prepared(config, values), callback);
+    if (!(answer instanceof Promise)) return answer;
+    answer.catch((error: unknown) => this.cutIfStale(error));
+    return config === COMMIT ? answer.then(assertCommitted) : answer;
   }
 
-  private cutIfUseless(error: unknown): void {
+  /** What is asked in one turn goes out in one packet, and wakes the server once. */
+  private gather(): void {
+    const { stream } = this.connection;
+    if (stream.writableCorked > 0) return;
+    stream.cork();
+    process.nextTick(() => stream.uncork());
+  }
+
+  private prepared(config: unknown, values: unknown): [unknown, unknown?] {
+    const isNameable = Array.isArray(values) && values.length <= MAX_VALUES && typeof config === 'string';
+    const name = this.settings.preparedStatements && isNameable ? nameOf(config) : undefined;
+    return name === undefined ? [config, values] : [{ name, text: config, values }, undefined];
+  }
+
+  private cutIfStale(error: unknown): void {
     const { message, code } = error as { message?: unknown; code?: unknown };
     const isStale =
       code === STALE.unknownStatement ||
       (code === STALE.cachedPlan && String(message).startsWith('cached plan'));
-    // with a query under way this cuts the socket, and the pool will not take the connection back
-    if (isStale || message === 'Query read timeout') this.end().catch(() => undefined);
+    // the pool will not take the connection back
+    if (isStale) this.end().catch(() => undefined);
   }
 }
 
 /** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. We do, by its name. */
-function assertCommitted(result: { command: string }): unknown {
-  if (result.command === 'COMMIT') return result;
-  const error = new Error(`COMMIT was answered with ${result.command}`);
+function assertCommitted(result: unknown): unknown {
+  const { command } = result as { command: string };
+  if (command === COMMIT) return result;
+  const error = new Error(`COMMIT was answered with ${command}`);
   throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
 }
 

@@ -1,4 +1,5 @@
 import { DataSource } from 'typeorm';
+import { dataSourceOptions } from '../../src/database/data-source-options';
 import { IntegrityService } from '../../src/integrity/integrity.service';
 
 /** Fails with the invariants that are broken in any project, and their rows. */
@@ -10,7 +11,7 @@ export async function expectInvariants(db: DataSource): Promise<void> {
 
 /** The same for a database that only other processes are connected to. */
 export async function expectInvariantsAt(url: string): Promise<void> {
-  const db = await new DataSource({ type: 'postgres', url, installExtensions: false }).initialize();
+  const db = await new DataSource(dataSourceOptions({ url, poolSize: 1 })).initialize();
   try {
     await expectInvariants(db);
   } finally {

@@ -12,7 +12,7 @@ const LATER_MS = 300;
 /** A link to a server that a test can cut at a chosen message. */
 export class TcpProxy {
   onClientData: (chunk: Buffer) => Verdict = () => 'forward';
-  onServerData: (chunk: Buffer) => 'forward' | 'cut' = () => 'forward';
+  onServerData: (chunk: Buffer) => 'forward' | 'cut' | 'swallow' = () => 'forward';
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -62,8 +62,9 @@ export class TcpProxy {
       if (verdict === 'cut and forward later') client.removeAllListeners('close');
     });
     upstream.on('data', (chunk) => {
-      if (this.onServerData(chunk) === 'cut') client.destroy();
-      else client.write(chunk);
+      const verdict = this.onServerData(chunk);
+      if (verdict === 'cut') client.destroy();
+      else if (verdict === 'forward') client.write(chunk);
     });
     client.on('close', () => upstream.end());
     upstream.on('close', () => client.destroy());
