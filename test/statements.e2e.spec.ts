@@ -11,8 +11,7 @@ import { cloneDatabase } from './support/world';
 let database: Awaited<ReturnType<typeof cloneDatabase>>;
 let db: DataSource;
 
-const open = (url: string, preparedStatements = true) =>
-  new DataSource(dataSourceOptions({ url, poolSize: 1, preparedStatements })).initialize();
+const open = (url: string) => new DataSource(dataSourceOptions({ url, poolSize: 1 })).initialize();
 const one = <Row>(text: string, ...values: Statement['values']) => ({ text, values }) as Statement<Row>;
 const write = (name: string) => one<{ name: string }>(`INSERT INTO wells VALUES ($1) RETURNING name`, name);
 const failing = one(`SELECT 1 / $1::int`, 0);
@@ -109,36 +108,5 @@ describe('with the COMMIT', () => {
     await expect(work).rejects.toBeInstanceOf(LostLinkError);
     expect(await wells()).toEqual([]);
     await killer.destroy();
-  });
-});
-
-describe('prepared statements', () => {
-  const prepared = async (of: DataSource) =>
-    (
-      await of.query<{ statement: string }[]>(
-        `SELECT statement FROM pg_prepared_statements WHERE statement LIKE '%wells%' AND statement NOT LIKE '%pg_%'`,
-      )
-    ).map(({ statement }) => statement);
-
-  it('are prepared once on each connection, those that have values', async () => {
-    for (const name of ['a', 'b', 'c']) await db.query(`INSERT INTO wells VALUES ($1)`, [name]);
-    await db.query(`SELECT name FROM wells`);
-    expect(await prepared(db)).toEqual([`INSERT INTO wells VALUES ($1)`]);
-  });
-
-  it('are not, if so set', async () => {
-    const plain = await open(database.url, false);
-    await plain.query(`INSERT INTO wells VALUES ($1)`, ['a']);
-    expect(await prepared(plain)).toEqual([]);
-    await plain.destroy();
-  });
-
-  it('that a migration made stale fail once, and not for ever', async () => {
-    const read = () => db.query(`SELECT * FROM wells WHERE name = $1`, ['a']);
-    await db.query(`INSERT INTO wells VALUES ('a')`);
-    await read();
-    await db.query(`ALTER TABLE wells ADD COLUMN depth int`);
-    await expect(read()).rejects.toThrow('cached plan must not change result type');
-    expect(await read()).toEqual([{ name: 'a', depth: null }]);
   });
 });

@@ -22,11 +22,23 @@ export function violatedUnique(error: unknown): string | undefined {
 }
 
 /**
- * Serialization failure, deadlock, or a balance that somebody else made at the same time: the transaction was undone and
- * a new one may succeed.
+ * Serialization failure, deadlock, a stale plan, or a balance that somebody else made at the same time: the transaction was
+ * undone and a new one may succeed.
  */
 export function isRetryable(error: unknown): boolean {
-  return ['40001', '40P01'].includes(sqlState(error) ?? '') || violatedUnique(error) === 'balances_pkey';
+  const isRace = ['40001', '40P01'].includes(sqlState(error) ?? '') || violatedUnique(error) === 'balances_pkey';
+  return isRace || isStalePlan(error);
+}
+
+/**
+ * A prepared statement returns other columns than before, as after a migration, or the server does not know it any more.
+ * It has not run, and may succeed when it is prepared again. The first one shares its SQLSTATE with all that PostgreSQL does
+ * not support and its message has a language, so it is told by where it comes from, as the JDBC driver does.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const state = sqlState(error);
+  if (state === '0A000') return (error as { routine?: unknown }).routine === 'RevalidateCachedQuery';
+  return state === '26000';
 }
 
 /** Somebody else kept a row locked for longer than we wait. */

@@ -1,16 +1,11 @@
-import { createHash } from 'node:crypto';
 import type { Socket } from 'node:net';
 import { Client, type ClientConfig, type Connection } from 'pg';
+import { isStalePlan } from '../common/database-error';
+import { PreparedStatements } from './prepared-statements';
 
 const TRANSACTION_ROLLBACK = '40000';
 const BEGIN = 'START TRANSACTION';
 const COMMIT = 'COMMIT';
-/** A migration changed what a prepared statement returns, or somebody dropped it: a connection would say so for ever. */
-const STALE = { cachedPlan: '0A000', unknownStatement: '26000' };
-/** Statements that are prepared. Some are written anew for each length of a list: there must be an end to it. */
-const MAX_PREPARED = 500;
-/** One with more values is of a long list, and will hardly come again. */
-const MAX_VALUES = 64;
 
 export interface ResilientClientConfig extends ClientConfig {
   /** Prepare each statement once per connection, under a name. Some poolers cannot keep them apart. */
@@ -32,7 +27,8 @@ type Ask = (config: unknown, values?: unknown, callback?: unknown) => unknown;
  * `pg_terminate_backend` under load).
  *
  * When the link falls silent while an answer is due, it is cut: all that wait hear `Query read timeout`, and the pool opens
- * another.
+ * another. A prepared statement that a migration made stale is prepared again, and sent again where nothing can depend on
+ * it; in a transaction, which it undid, `inTransaction` does so with all of it.
  */
 export class ResilientClient extends Client {
   /**
@@ -40,18 +36,24 @@ export class ResilientClient extends Client {
    * of a transaction, and must do no harm there; nothing that comes later is sent.
    */
   beginsWithNext = false;
-  declare readonly connection: Connection & { stream: Socket };
+  declare readonly connection: Connection & { stream: Socket; parsedStatements: Record<string, string> };
   /** pg's: no answer is due. */
   declare private readonly readyForQuery: boolean;
   /** A START TRANSACTION that was not waited for, until it has succeeded. */
   private begun: Promise<unknown> | undefined;
   private isBeginning = false;
+  private readonly statements: PreparedStatements | undefined;
   private readonly ask = super.query.bind(this) as Ask;
 
   constructor(private readonly settings: ResilientClientConfig = {}) {
     super(settings);
     this.on('error', () => undefined);
     this.once('connect', () => this.watch());
+    if (settings.preparedStatements) {
+      const statements = new PreparedStatements(this.connection);
+      this.connection.on('errorMessage', (error) => isStalePlan(error) && statements.expire());
+      this.statements = statements;
+    }
     this.query = this.queryInOrder.bind(this) as typeof this.query;
   }
 
@@ -98,10 +100,10 @@ export class ResilientClient extends Client {
 
   private send(config: unknown, values?: unknown, callback?: unknown): unknown {
     this.gather();
-    const answer = this.ask(...this.prepared(config, values), callback);
-    if (!(answer instanceof Promise)) return answer;
-    answer.catch((error: unknown) => this.cutIfStale(error));
-    return config === COMMIT ? answer.then(assertCommitted) : answer;
+    if (this.statements && typeof config === 'string' && Array.isArray(values))
+      return this.sendPrepared(config, values, callback);
+    const answer = this.ask(config, values, callback);
+    return config === COMMIT && answer instanceof Promise ? answer.then(assertCommitted) : answer;
   }
 
   /** What is asked in one turn goes out in one packet, and wakes the server once. */
@@ -112,19 +114,19 @@ export class ResilientClient extends Client {
     process.nextTick(() => stream.uncork());
   }
 
-  private prepared(config: unknown, values: unknown): [unknown, unknown?] {
-    const isNameable = Array.isArray(values) && values.length <= MAX_VALUES && typeof config === 'string';
-    const name = this.settings.preparedStatements && isNameable ? nameOf(config) : undefined;
-    return name === undefined ? [config, values] : [{ name, text: config, values }, undefined];
+  private sendPrepared(text: string, values: unknown[], callback: unknown): unknown {
+    const isAlone = this.readyForQuery && this.getTransactionStatus() === 'I';
+    const answer = this.ask(this.prepared(text, values), callback);
+    if (!isAlone || !(answer instanceof Promise)) return answer;
+    // a transaction of its own, which a refusal has undone
+    return answer.catch((error: unknown) => {
+      if (!isStalePlan(error)) throw error;
+      return this.ask(this.prepared(text, values));
+    });
   }
 
-  private cutIfStale(error: unknown): void {
-    const { message, code } = error as { message?: unknown; code?: unknown };
-    const isStale =
-      code === STALE.unknownStatement ||
-      (code === STALE.cachedPlan && String(message).startsWith('cached plan'));
-    // the pool will not take the connection back
-    if (isStale) this.end().catch(() => undefined);
+  private prepared(text: string, values: unknown[]): object {
+    return { name: this.statements?.nameOf(text, values), text, values };
   }
 }
 
@@ -134,14 +136,4 @@ function assertCommitted(result: unknown): unknown {
   if (command === COMMIT) return result;
   const error = new Error(`COMMIT was answered with ${command}`);
   throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
-}
-
-const names = new Map<string, string>();
-
-/** The same text has the same name everywhere, so that a name can never be taken for another statement. */
-function nameOf(text: string): string | undefined {
-  if (!names.has(text) && names.size < MAX_PREPARED) {
-    names.set(text, `amba_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`);
-  }
-  return names.get(text);
 }

@@ -1,0 +1,58 @@
+import { LRUCache } from 'lru-cache';
+import { createHash } from 'node:crypto';
+import type { Connection } from 'pg';
+
+/** On one connection, each with its plan in the server's memory. Some are written anew for each length of a list. */
+export const MAX_PREPARED = 200;
+/** One with more values is of a long list, and will hardly come again. */
+const MAX_VALUES = 64;
+
+/** Counts how often a statement turned out to be stale. What was prepared before is not used again, on any connection. */
+let generation = 0;
+
+/**
+ * What a connection has prepared on the server: at most 200 statements, those used last. One that is forgotten is closed
+ * on the server too, and prepared again when it comes back.
+ *
+ * Where one statement is stale, as after a migration, others are too, on every connection. So all of them are prepared
+ * again before their next use, under names of a new generation: whoever tries again meets none that is stale.
+ */
+export class PreparedStatements {
+  private generation = generation;
+  private readonly names = new LRUCache<string, string>({
+    max: MAX_PREPARED,
+    dispose: (name) => this.close(name),
+  });
+
+  constructor(private readonly connection: Connection & { parsedStatements: Record<string, string> }) {}
+
+  /**
+   * The name to prepare a statement under, which must be sent at once; undefined for one that is not worth it. The same
+   * text has the same name everywhere, so that a pooler cannot take it for another statement.
+   */
+  nameOf(text: string, { length }: readonly unknown[]): string | undefined {
+    if (length > MAX_VALUES) return undefined;
+    if (this.generation !== generation) this.beginAnew();
+    const known = this.names.get(text);
+    if (known !== undefined) return known;
+    const name = `amba_${generation}_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
+    this.names.set(text, name);
+    return name;
+  }
+
+  /** The server says that one of them is stale. Many connections say so of the same migration: the first one counts. */
+  expire(): void {
+    if (this.generation === generation) generation += 1;
+  }
+
+  private beginAnew(): void {
+    this.generation = generation;
+    this.names.clear();
+  }
+
+  /** Goes out with the statement that comes next, whose Sync ends both; it is no error where there is none. */
+  private close(name: string): void {
+    delete this.connection.parsedStatements[name];
+    this.connection.close({ type: 'S', name }, false);
+  }
+}

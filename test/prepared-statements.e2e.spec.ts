@@ -1,0 +1,191 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DataSource, type QueryRunner } from 'typeorm';
+import { inTransaction } from '../src/common/transaction';
+import { dataSourceOptions } from '../src/database/data-source-options';
+import { MAX_PREPARED } from '../src/database/prepared-statements';
+import { RewardsService } from '../src/rewards/rewards.service';
+import { cloneDatabase, onWorld, tally, type Tenant, type World } from './support/world';
+
+/** What is prepared on a connection, and what becomes of it when a migration makes it stale. */
+
+let database: Awaited<ReturnType<typeof cloneDatabase>>;
+let db: DataSource;
+
+const POOL_SIZE = 5;
+
+const open = async (settings: { poolSize?: number; preparedStatements?: boolean } = {}) =>
+  new DataSource(dataSourceOptions({ url: database.url, poolSize: 1, ...settings })).initialize();
+
+const read = (on: DataSource | QueryRunner) => on.query(`SELECT * FROM wells WHERE name = $1`, ['a']);
+
+beforeEach(async () => {
+  database = await cloneDatabase();
+  db = await open();
+  await db.query(`CREATE TABLE wells (name text)`);
+  await db.query(`INSERT INTO wells VALUES ('a')`);
+});
+
+afterEach(async () => {
+  await db.destroy();
+  await database.drop();
+});
+
+describe('statements with values', () => {
+  const prepared = async (of: DataSource) =>
+    (await of.query<{ statement: string }[]>(`SELECT statement FROM pg_prepared_statements`)).map(
+      ({ statement }) => statement,
+    );
+
+  it('are prepared once on each connection', async () => {
+    for (const name of ['b', 'c', 'd']) await db.query(`INSERT INTO wells VALUES ($1)`, [name]);
+    await db.query(`SELECT name FROM wells`);
+    expect(await prepared(db)).toEqual([`INSERT INTO wells VALUES ($1)`]);
+  });
+
+  it('are not, if so set', async () => {
+    const plain = await open({ preparedStatements: false });
+    await plain.query(`INSERT INTO wells VALUES ($1)`, ['b']);
+    expect(await prepared(plain)).toEqual([]);
+    await plain.destroy();
+  });
+
+  it('are closed when too many others came after them, and prepared again when they come back', async () => {
+    const text = (no: number) => `SELECT ${no} + $1::int AS sum`;
+    const ask = (no: number) => db.query<[{ sum: number }]>(text(no), [1]);
+    for (let no = 0; no < MAX_PREPARED + 50; no += 1) {
+      expect(await ask(no)).toEqual([{ sum: no + 1 }]);
+      // the first is in use all the time
+      await ask(0);
+    }
+    const kept = [0, ...Array.from({ length: MAX_PREPARED - 1 }, (_, i) => i + 51)].map(text);
+    expect((await prepared(db)).sort()).toEqual(kept.sort());
+    expect(await ask(1)).toEqual([{ sum: 2 }]);
+    expect(await prepared(db)).toHaveLength(MAX_PREPARED);
+    expect(await prepared(db)).toContain(text(1));
+  });
+});
+
+describe('a stale statement', () => {
+  const migrate = () => db.query(`ALTER TABLE wells ADD COLUMN depth int`);
+  const migrated = [{ name: 'a', depth: null }];
+
+  it.each([
+    ['returns other columns than before', migrate, migrated],
+    ['is not known any more', () => db.query(`DEALLOCATE ALL`), [{ name: 'a' }]],
+  ])('that %s is sent again, and nobody hears of it', async (_, spoil, rows) => {
+    await read(db);
+    const pid = () => db.query(`SELECT pg_backend_pid() AS pid`);
+    const before = await pid();
+    await spoil();
+    expect(await read(db)).toEqual(rows);
+    expect(await pid()).toEqual(before);
+  });
+
+  it('that writes writes once', async () => {
+    const write = () => db.query(`INSERT INTO wells (name) VALUES ($1) RETURNING *`, ['b']);
+    await write();
+    await migrate();
+    expect(await write()).toEqual([{ name: 'b', depth: null }]);
+    expect(await db.query(`SELECT count(*) FROM wells WHERE name = 'b'`)).toEqual([{ count: 2 }]);
+  });
+
+  describe('on every connection of a pool', () => {
+    let pool: DataSource;
+    let tries: number;
+
+    beforeEach(async () => {
+      pool = await open({ poolSize: POOL_SIZE });
+      await onEach((queryRunner) => read(queryRunner));
+      await migrate();
+      tries = 0;
+    });
+    afterEach(() => pool.destroy());
+
+    /** All connections of the pool at once. */
+    async function onEach<T>(work: (queryRunner: QueryRunner) => Promise<T>): Promise<T[]> {
+      const runners = Array.from({ length: POOL_SIZE }, () => pool.createQueryRunner());
+      await Promise.all(runners.map((runner) => runner.connect()));
+      const done = await Promise.all(runners.map(work));
+      await Promise.all(runners.map((runner) => runner.release()));
+      return done;
+    }
+
+    const transact = (everybody = Promise.resolve()) =>
+      inTransaction(pool, async (queryRunner) => {
+        await queryRunner.query(`INSERT INTO wells (name) VALUES ('b')`);
+        tries += 1;
+        await everybody;
+        return read(queryRunner);
+      });
+    const written = async () => (await pool.query(`SELECT count(*) FROM wells WHERE name = 'b'`))[0].count;
+
+    it('costs the first transaction one more try, and those after it none, whatever connection they get', async () => {
+      expect(await transact()).toEqual(migrated);
+      expect(tries).toBe(2);
+      const all = await onEach(async (queryRunner) => {
+        await queryRunner.startTransaction();
+        const rows = await read(queryRunner);
+        await queryRunner.commitTransaction();
+        return rows;
+      });
+      expect(all).toEqual(Array(POOL_SIZE).fill(migrated));
+      expect(await written()).toBe(1);
+    });
+
+    it('costs transactions that meet it at once one more try each', async () => {
+      let begin = (): void => undefined;
+      const everybody = new Promise<void>((resolve) => (begin = resolve));
+      const all = Promise.all(Array.from({ length: POOL_SIZE }, () => transact(everybody)));
+      while (tries < POOL_SIZE) await sleep(5);
+      begin();
+      expect(await all).toEqual(Array(POOL_SIZE).fill(migrated));
+      expect(tries).toBe(2 * POOL_SIZE);
+      expect(await written()).toBe(POOL_SIZE);
+    });
+  });
+
+  it('is not taken for one that PostgreSQL does not support', async () => {
+    let tries = 0;
+    const work = inTransaction(db, (queryRunner) => {
+      tries += 1;
+      return queryRunner.query(`SELECT count(*) FROM wells WHERE name = $1 FOR UPDATE`, ['a']);
+    });
+    await expect(work).rejects.toMatchObject({ code: '0A000' });
+    expect(tries).toBe(1);
+  });
+});
+
+describe('a migration under a server that is warm', () => {
+  const PLAYERS = 4 * POOL_SIZE;
+
+  it.each([
+    ['looks at the credentials', 'ALTER TABLE api_keys ALTER COLUMN prefix TYPE varchar(100)'],
+    ['locks the code', 'ALTER TABLE referral_codes ALTER COLUMN current_uses TYPE bigint'],
+    ['stores the claim', 'ALTER TABLE referral_claims ALTER COLUMN claimed_at TYPE timestamptz(3)'],
+    ['pays', 'ALTER TABLE reward_grants ALTER COLUMN attempts TYPE bigint'],
+    ['lists balances', 'ALTER TABLE currencies ALTER COLUMN name TYPE varchar(100)'],
+  ])('is noticed by none of its users, though it changes what the statement returns that %s', (_, ddl) =>
+    onWorld({ databasePoolSize: POOL_SIZE }, async (world) => {
+      const tenant = await world.tenant();
+      await tenant.currency({ code: 'gems' });
+      await tenant.code({ code: 'PROMO', rewardReferee: { gems: 5 } });
+      await claimAndRead(world, tenant);
+      await world.db.query(ddl);
+      await claimAndRead(world, tenant);
+    }),
+  );
+
+  /** So many at once that all connections have a part in it. */
+  async function claimAndRead(world: World, tenant: Tenant): Promise<void> {
+    const players = await tenant.players(PLAYERS);
+    const claims = await Promise.all(players.map((player) => world.claim(player, 'PROMO')));
+    expect(tally(claims)).toEqual({ '201': PLAYERS });
+    // those whose payment took longer than a claim waits for it
+    await world.app.get(RewardsService).sweep(new Date(Date.now() + 3_600_000));
+    expect(await world.db.query(`SELECT DISTINCT status, attempts FROM reward_grants`)).toEqual([
+      { status: 'granted', attempts: 1 },
+    ]);
+    const balances = await Promise.all(players.map((player) => world.balance(player, 'gems')));
+    expect(balances).toEqual(Array(PLAYERS).fill(5));
+  }
+});
