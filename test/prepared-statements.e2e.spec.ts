@@ -92,10 +92,11 @@ describe('a stale statement', () => {
   describe('on every connection of a pool', () => {
     let pool: DataSource;
     let tries: number;
+    let before: number | undefined;
 
     beforeEach(async () => {
       pool = await open({ poolSize: POOL_SIZE });
-      await onEach((queryRunner) => read(queryRunner));
+      [before] = await generations();
       await migrate();
       tries = 0;
     });
@@ -132,7 +133,15 @@ describe('a stale statement', () => {
       expect(await written()).toBe(1);
     });
 
-    it('costs transactions that meet it at once one more try each', async () => {
+    /** How often everything was prepared again, as the names on each connection say after a read. */
+    const generations = () =>
+      onEach(async (queryRunner) => {
+        await read(queryRunner);
+        const [{ name }] = await queryRunner.query(`SELECT name FROM pg_prepared_statements`);
+        return Number(/^amba_(\d+)_/.exec(name)?.[1]);
+      });
+
+    it('costs transactions that meet it at once one more try each, and all is prepared again once', async () => {
       let begin = (): void => undefined;
       const everybody = new Promise<void>((resolve) => (begin = resolve));
       const all = Promise.all(Array.from({ length: POOL_SIZE }, () => transact(everybody)));
@@ -141,6 +150,7 @@ describe('a stale statement', () => {
       expect(await all).toEqual(Array(POOL_SIZE).fill(migrated));
       expect(tries).toBe(2 * POOL_SIZE);
       expect(await written()).toBe(POOL_SIZE);
+      expect(await generations()).toEqual(Array(POOL_SIZE).fill((before ?? NaN) + 1));
     });
   });
 
