@@ -22,8 +22,13 @@ function caseTable(cases) {
   return [
     '| Case | p50 ms | ratio (min–max) | p99 ms | CPU ms a request | ratio of CPU | |',
     '| --- | ---: | ---: | ---: | ---: | ---: | --- |',
-    ...Object.entries(cases).map(([name, figures]) => `| ${caseRow(name, figures).join(' | ')} |`),
+    ...Object.entries(cases).map(([name, figures]) => caseLine(name, figures)),
   ].join('\n');
+}
+
+/** The line of a case in the table. */
+export function caseLine(name, figures) {
+  return `| ${caseRow(name, figures).join(' | ')} |`;
 }
 
 function caseRow(name, { empty, filled }) {

@@ -7,7 +7,7 @@ import { connect, setDurable } from './postgres.mjs';
 import { startWorker, stop } from './programs.mjs';
 import { startProgram } from './sides.mjs';
 import { SCALE_CASES } from './scale-cases.mjs';
-import { scaleReport } from './scale-report.mjs';
+import { caseLine, scaleReport } from './scale-report.mjs';
 import { quantile } from './statistics.mjs';
 import { copyTemplate } from './stage.mjs';
 
@@ -43,10 +43,17 @@ export async function runScale(bench, stage) {
         load,
         firstWarmUps: FIRST_WARM_UPS,
       });
+      tell(caseLine(name, cases[name]));
     }
     for (const { child } of [load, ...sides]) await stop(child);
     const sweeps = {};
-    for (const side of sides) sweeps[side.name] = await measureSweeper(side, tell);
+    for (const side of sides) {
+      const sweep = await measureSweeper(side, tell);
+      sweeps[side.name] = sweep;
+      tell(
+        `${side.name}: ${sweep.perSecond.toFixed(0)} promises a second, until all were paid ${sweep.seconds.toFixed(1)} s`,
+      );
+    }
     tell('Checking the invariants …');
     for (const side of sides) side.checks = await checkInvariants(side);
     console.log(scaleReport({ ...bench, sides, cases, sweeps }));
