@@ -19,6 +19,8 @@ const { closeSide, FLOOR, openSide } = await import('./sides.mjs');
 const { measureTraffic } = await import('./traffic.mjs');
 const { measureCase } = await import('./measure.mjs');
 const { missedTargets, ratioOf, tables } = await import('./report.mjs');
+const { areasOf, profileOf, profilerOptions } = await import('./profile.mjs');
+const { profileTables } = await import('./profile-report.mjs');
 const { isUsageKnown, peakMemoryOf } = await import('./usage.mjs');
 const { runScale } = await import('./scale.mjs');
 
@@ -47,12 +49,16 @@ await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
   const sides = [];
   const loader = startWorker('bench/load.mjs');
   try {
-    for (const name of [FLOOR, ...options.adapters]) sides.push(await openSide(name, { admin, url, crowd }));
+    for (const name of [FLOOR, ...options.adapters]) {
+      const nodeOptions = profilerOptions(options.profile, name);
+      sides.push(await openSide(name, { admin, url, crowd }, { nodeOptions }));
+    }
     tell('Counting round trips …');
     const report = await measure({ ...options, sides, load: loader, admin });
     tell('Checking the invariants …');
     for (const side of sides) tell(`${side.name}: ${JSON.stringify(await closeSide(side, INVARIANTS))}`);
-    console.log(options.json ? JSON.stringify(report, null, 2) : tables(report));
+    if (options.profile) report.profile = readProfiles(report);
+    print(report);
     assertTargets(report);
   } finally {
     for (const child of [loader.child, ...sides.map((side) => side.child)]) await stop(child);
@@ -81,6 +87,22 @@ async function measure(bench) {
     ? Object.fromEntries(sides.map(({ name, pid }) => [name, peakMemoryOf(pid)]))
     : {};
   return { machine, adapters, rounds, seconds, connections, cases, memory };
+}
+
+/** Of servers that have ended: their profiles are written then. */
+function readProfiles({ cases, adapters }) {
+  const fileOf = (side) => profileOf(options.profile, side);
+  const sides = [FLOOR, ...adapters];
+  const ofCase = ({ name, figures }) => ({
+    name,
+    areas: Object.fromEntries(sides.map((side) => [side, areasOf(fileOf(side), figures[side])])),
+  });
+  return { files: sides.map(fileOf), cases: cases.map(ofCase) };
+}
+
+function print(report) {
+  const text = [tables(report), ...(report.profile ? [profileTables(report.profile)] : [])].join('\n\n');
+  console.log(options.json ? JSON.stringify(report, null, 2) : text);
 }
 
 /** A floor that answers less does less. */

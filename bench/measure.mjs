@@ -1,4 +1,5 @@
 import { caseOf } from './cases.mjs';
+import { profilerClock } from './profile.mjs';
 import { ensureFresh } from './sides.mjs';
 import { cpuOf, cpuOfFamily, isUsageKnown } from './usage.mjs';
 
@@ -31,12 +32,12 @@ export async function measureCase(name, bench) {
 async function slice(name, { bench, side }) {
   const { warmUp, seconds } = bench;
   await run(name, { bench, side, seconds: warmUp });
-  const before = used(bench, side);
+  const [before, from] = [used(bench, side), profilerClock()];
   const { count, perSecond, p50, p99 } = await run(name, { bench, side, seconds });
-  const after = used(bench, side);
+  const [after, to] = [used(bench, side), profilerClock()];
   const perThousand = (who) => ((after[who] - before[who]) / count) * 1000;
   return {
-    ...{ perSecond, p50, p99 },
+    ...{ perSecond, p50, p99, count, from, to },
     ...(isUsageKnown && { node: perThousand('node'), postgres: perThousand('postgres') }),
     ...(isUsageKnown && { load: perThousand('load') }),
   };

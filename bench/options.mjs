@@ -1,4 +1,4 @@
-import { Command, InvalidArgumentError } from 'commander';
+import { Command, InvalidArgumentError, Option } from 'commander';
 import { CASES } from './cases.mjs';
 
 /** In seconds, before the first round of a case: the first tells how fast it is about, whatever compiles does so in the last. */
@@ -28,6 +28,12 @@ export function readOptions(argv) {
       'with --scale: how many users it has, codes and claims',
       wholeNumber(1_000, 10_000_000),
       1_000_000,
+    )
+    .addOption(
+      new Option(
+        '--profile <folder>',
+        'write CPU profiles of the servers there, and show where the time goes',
+      ).conflicts('scale'),
     )
     .option('--quick', 'one round of one second: whether it works', false)
     .option('--json', 'print JSON instead of tables', false)

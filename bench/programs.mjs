@@ -14,9 +14,10 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
  *
  * @param file below the root of the repository
  * @param env beside the environment of this process; what is undefined is left out
+ * @param nodeOptions what node itself is started with
  */
-export async function startServer(file, env, options = []) {
-  const child = spawn(process.execPath, [...options, join(root, file)], {
+export async function startServer(file, env, nodeOptions = []) {
+  const child = spawn(process.execPath, [...nodeOptions, join(root, file)], {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0', ...env },
     stdio: ['ignore', 'pipe', 'inherit'],
   });

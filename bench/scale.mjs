@@ -75,7 +75,7 @@ async function openSide(name, users, { generateApiKey, digestOf }, { admin, url,
     [crowd.projectId, serverKey.slice(0, 12), digestOf(serverKey)],
   );
   const known = { ...crowd, serverKey, users, ...(await factsOf(client)) };
-  const program = await startProgram('express', databaseUrl, crowd, { INTEGRITY_INTERVAL_S: '0' });
+  const program = await startProgram('express', databaseUrl, crowd, { env: { INTEGRITY_INTERVAL_S: '0' } });
   tell(`${name}: waiting for the rollups`);
   await rolledUp(client);
   await client.query('VACUUM ANALYZE');

@@ -11,23 +11,28 @@ const PRODUCT = 'dist/src/main.js';
 /** So many wrong codes of one user or address that none of them is turned away. */
 const UNLIMITED = '1000000';
 
-/** A side that is up. `name` is the floor, or the HTTP adapter of the product. */
-export async function openSide(name, { admin, url, crowd }) {
+/** A side that is up. `name` is the floor, or the HTTP adapter of the product; `how` as of `startProgram`. */
+export async function openSide(name, { admin, url, crowd }, how) {
   const databaseUrl = await copyTemplate(admin, url, `bench_${name}`);
   const client = await connect(databaseUrl);
-  const program = await startProgram(name, databaseUrl, crowd);
+  const program = await startProgram(name, databaseUrl, crowd, how);
   return {
     ...{ name, databaseUrl, client, crowd, ...program },
     fresh: { next: crowd.fresh, end: crowd.fresh },
   };
 }
 
-/** Another process of this side, on its database by another way. */
-export function startProgram(name, databaseUrl, { secret }, env = {}) {
-  return startServer(FILES[name] ?? PRODUCT, {
+/**
+ * Another process of this side, on its database by another way.
+ *
+ * @param how `env` and `nodeOptions` of this process alone
+ */
+export function startProgram(name, databaseUrl, { secret }, { env, nodeOptions } = {}) {
+  const settings = {
     ...{ DATABASE_URL: databaseUrl, SESSION_SECRET: secret, HTTP_ADAPTER: FILES[name] ? undefined : name },
     ...{ GUESSES_PER_USER: UNLIMITED, GUESSES_PER_ADDRESS: UNLIMITED, ...env },
-  });
+  };
+  return startServer(FILES[name] ?? PRODUCT, settings, nodeOptions);
 }
 
 /** Makes users until so many have done nothing yet. */
