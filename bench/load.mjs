@@ -1,23 +1,22 @@
 import autocannon from 'autocannon';
 import { caseOf } from './cases.mjs';
-import { headersOf, OWNERS } from './crowd.mjs';
+import { pacedSlice } from './paced.mjs';
+import { requestsOf } from './requests.mjs';
 import { quantile } from './statistics.mjs';
 
 /**
  * The process that makes the load, so that it is not measured with the servers: autocannon, one request at a time on each
  * connection, each by another user. It is told one slice at a time and says what it saw. A slice with an answer that is
- * not the right one is no measurement, and fails.
+ * not the right one is no measurement, and fails; unless it is asked at a `rate` (`paced.mjs`).
  */
 
 /** autocannon looks this often whether the time is over. */
 const SAMPLE_MS = 50;
 /** A reward that is paid later would make the claim look faster than it is. */
 const LATER = '"status":"pending"';
-/** Of those who read again and again. */
-const tokens = new Map();
 
 process.on('message', (task) => {
-  slice(task).then(
+  (task.rate ? pacedSlice : slice)(task).then(
     (figures) => process.send(figures),
     (error) => process.send({ error: error.stack }),
   );
@@ -30,7 +29,7 @@ process.on('message', (task) => {
 async function slice({ name, url, crowd, seconds, connections, fresh }) {
   const times = [];
   const wrong = [];
-  const next = requests(caseOf(name), crowd, fresh);
+  const next = requestsOf(caseOf(name), crowd, fresh);
   const start = performance.now();
   const result = await autocannon({
     ...{ url, connections, duration: seconds, sampleInt: SAMPLE_MS, timeout: 10 },
@@ -58,32 +57,4 @@ async function slice({ name, url, crowd, seconds, connections, fresh }) {
     ...{ count: times.length, perSecond: times.length / lasted, next: fresh.next },
     ...{ p50: quantile(times, 0.5), p99: quantile(times, 0.99) },
   };
-}
-
-function requests({ next }, crowd, fresh) {
-  let turn = 0;
-  const takeFresh = () => {
-    if (fresh.next === fresh.end) throw new Error('There are no users left who have done nothing yet');
-    return fresh.next++;
-  };
-  return () => {
-    const { user, status, body, ...request } = next(turn, takeFresh, crowd);
-    turn += 1;
-    const credentials = credentialsOf(user, crowd);
-    const headers = body ? { ...credentials, 'content-type': 'application/json' } : credentials;
-    return { status, request: { ...request, headers, ...(body && { body }) } };
-  };
-}
-
-function credentialsOf(user, crowd) {
-  if (user === undefined) return { authorization: `Bearer ${crowd.serverKey}` };
-  return user < OWNERS ? cached(user, crowd) : headersOf(user, crowd);
-}
-
-function cached(user, crowd) {
-  const known = tokens.get(user);
-  if (known) return known;
-  const made = headersOf(user, crowd);
-  tokens.set(user, made);
-  return made;
 }

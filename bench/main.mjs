@@ -23,6 +23,8 @@ const { areasOf, profileOf, profilerOptions } = await import('./profile.mjs');
 const { profileTables } = await import('./profile-report.mjs');
 const { isUsageKnown, peakMemoryOf } = await import('./usage.mjs');
 const { runScale } = await import('./scale.mjs');
+const { measureColdStarts } = await import('./cold-start.mjs');
+const { runSoak } = await import('./soak.mjs');
 
 const load = (path) => import(join(import.meta.dirname, '../dist', path));
 const { EmbeddedPostgres } = await load('src/database/embedded-postgres.js');
@@ -36,6 +38,10 @@ const options = readOptions(process.argv.slice(2));
 /** How far it is, on stderr: stdout belongs to the report. */
 const tell = (line) => process.stderr.write(`${process.uptime().toFixed(0).padStart(4)} s  ${line}\n`);
 
+const coldStarts = {};
+for (const adapter of options.soak ? options.adapters : [])
+  coldStarts[adapter] = await measureColdStarts(adapter, tell);
+
 await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
   tell('Making the databases …');
   const crowd = await makeTemplate(admin, url, product);
@@ -45,6 +51,10 @@ await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
       { ...options, ...product, machine, postmaster: machine.postmaster },
       { admin, url, crowd, tell },
     );
+  }
+  if (options.soak) {
+    const machine = await describeMachine(admin);
+    return runSoak({ ...options, machine, invariants: INVARIANTS, coldStarts }, { admin, url, crowd, tell });
   }
   const sides = [];
   const loader = startWorker('bench/load.mjs');

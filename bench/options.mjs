@@ -7,8 +7,8 @@ const QUICK = { rounds: 1, seconds: 1, warmUp: 0.5, firstWarmUps: [0.5] };
 
 const READING = `
 Every case alternates between the floor and the server, round after round; a ratio is the median over the rounds of
-server to floor. bench/README.md says how to read the figures. It needs nothing but what npm ci installs, brings its own
-PostgreSQL, which is durable (fsync on), and cleans up.
+server to floor. With --scale and --soak the server alone is measured. bench/README.md says how to read the figures. It
+needs nothing but what npm ci installs, brings its own PostgreSQL, which is durable (fsync on), and cleans up.
 
 The exit code is 1 when an answer is wrong, a row breaks an invariant, or, with --assert-targets, a target is missed.`;
 
@@ -23,6 +23,13 @@ export function readOptions(argv) {
     .option('--connections <n>', 'connections that ask at once', wholeNumber(1, 1000), 16)
     .option('--adapter <name>', 'express, fastify or both', adapterNames, ['express'])
     .option('--scale', 'an almost empty project beside one that has grown, instead of the floor', false)
+    .addOption(
+      new Option('--soak', 'cold starts, idle memory, and a day at half the rate that it can do').conflicts([
+        'scale',
+        'profile',
+      ]),
+    )
+    .option('--minutes <n>', 'with --soak: how long the day is', wholeNumber(1, 10_000), 10)
     .option(
       '--rows <n>',
       'with --scale: how many users it has, codes and claims',

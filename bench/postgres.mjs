@@ -1,7 +1,5 @@
-import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import pg from 'pg';
+import { withTemporaryFolder } from './folder.mjs';
 
 /** What a claim waits for on a server that may lose its power. */
 const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
@@ -13,18 +11,9 @@ const DURABLE = ['fsync', 'synchronous_commit', 'full_page_writes'];
  * @param EmbeddedPostgres of the built application
  */
 export async function withDurablePostgres(EmbeddedPostgres, measure) {
-  const dataDir = mkdtempSync(join(tmpdir(), 'amba-bench-'));
-  // PostgreSQL may have to run under another account, which must find its way in
-  chmodSync(dataDir, 0o755);
-  const postgres = await EmbeddedPostgres.open(dataDir, 'server', { throwaway: true });
-  const close = async () => {
-    await postgres.close();
-    rmSync(dataDir, { recursive: true, force: true });
-  };
-  for (const signal of ['SIGINT', 'SIGTERM']) {
-    process.once(signal, () => void close().finally(() => process.exit(1)));
-  }
-  try {
+  await withTemporaryFolder(async (folder, atEnd) => {
+    const postgres = await EmbeddedPostgres.open(folder, 'server', { throwaway: true });
+    atEnd(() => postgres.close());
     const admin = await connect(postgres.url);
     try {
       await setDurable(admin, true);
@@ -32,9 +21,7 @@ export async function withDurablePostgres(EmbeddedPostgres, measure) {
     } finally {
       await admin.end();
     }
-  } finally {
-    await close();
-  }
+  });
 }
 
 export async function connect(url) {

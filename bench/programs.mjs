@@ -14,12 +14,12 @@ process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
  *
  * @param file below the root of the repository
  * @param env beside the environment of this process; what is undefined is left out
- * @param nodeOptions what node itself is started with
+ * @param how `nodeOptions`, what node itself is started with, and whether it `isAsked`: what they load answers messages
  */
-export async function startServer(file, env, nodeOptions = []) {
+export async function startServer(file, env, { nodeOptions = [], isAsked = false } = {}) {
   const child = spawn(process.execPath, [...nodeOptions, join(root, file)], {
     env: { ...process.env, NODE_ENV: 'production', HOST: '127.0.0.1', PORT: '0', ...env },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'inherit', ...(isAsked ? ['ipc'] : [])],
   });
   running.add(child);
   const url = await new Promise((resolve, reject) => {
@@ -31,7 +31,7 @@ export async function startServer(file, env, nodeOptions = []) {
     });
     child.once('exit', () => reject(new Error(`${file} did not start: ${said}`)));
   });
-  return { url, pid: child.pid, child };
+  return { url, pid: child.pid, child, ...(isAsked && { ask: askerOf(file, child) }) };
 }
 
 /** Ends a process at once, if it still runs, but lets it finish what it does. */
@@ -42,11 +42,20 @@ export async function stop(child) {
   running.delete(child);
 }
 
+/** Ends all of them. */
+export async function stopAll() {
+  await Promise.all([...running].map(stop));
+}
+
 /** A process that answers each message with one of its own, in turn. */
 export function startWorker(file) {
   const child = fork(join(root, file));
   running.add(child);
-  const ask = (message) =>
+  return { child, ask: askerOf(file, child), pid: child.pid };
+}
+
+function askerOf(file, child) {
+  return (message) =>
     new Promise((resolve, reject) => {
       const onExit = () => reject(new Error(`${file} ended`));
       child.once('exit', onExit);
@@ -57,5 +66,4 @@ export function startWorker(file) {
       });
       child.send(message);
     });
-  return { child, ask, pid: child.pid };
 }

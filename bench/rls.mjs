@@ -98,13 +98,13 @@ function databaseOf(url) {
 }
 
 async function serve(url, reads, projects) {
-  const preload = reads === undefined ? [] : ['--require', join(import.meta.dirname, 'rls-tenant.cjs')];
+  const nodeOptions = reads === undefined ? [] : ['--require', join(import.meta.dirname, 'rls-tenant.cjs')];
   const env = {
     ...{ DATABASE_URL: url, SESSION_SECRET: SECRET },
     ...{ RLS_READS: reads, RLS_OPERATOR: OPERATOR_ROLE, RLS_SERVER: SERVER_ROLE },
     RLS_PROJECTS: JSON.stringify((projects ?? []).map(({ id }) => id)),
   };
-  const server = await startServer('dist/src/main.js', env, preload);
+  const server = await startServer('dist/src/main.js', env, { nodeOptions });
   children.push(server.child);
   return { ...server, database: databaseOf(url) };
 }

@@ -6,7 +6,7 @@ import { addUsers, copyTemplate } from './stage.mjs';
 
 export const FLOOR = 'floor';
 const FILES = { [FLOOR]: 'bench/floor.mjs' };
-const PRODUCT = 'dist/src/main.js';
+export const PRODUCT = 'dist/src/main.js';
 
 /** So many wrong codes of one user or address that none of them is turned away. */
 const UNLIMITED = '1000000';
@@ -25,14 +25,14 @@ export async function openSide(name, { admin, url, crowd }, how) {
 /**
  * Another process of this side, on its database by another way.
  *
- * @param how `env` and `nodeOptions` of this process alone
+ * @param how `env` of this process alone, `nodeOptions`, and whether it `isAsked`
  */
-export function startProgram(name, databaseUrl, { secret }, { env, nodeOptions } = {}) {
+export function startProgram(name, databaseUrl, { secret }, { env, ...how } = {}) {
   const settings = {
     ...{ DATABASE_URL: databaseUrl, SESSION_SECRET: secret, HTTP_ADAPTER: FILES[name] ? undefined : name },
     ...{ GUESSES_PER_USER: UNLIMITED, GUESSES_PER_ADDRESS: UNLIMITED, ...env },
   };
-  return startServer(FILES[name] ?? PRODUCT, settings, nodeOptions);
+  return startServer(FILES[name] ?? PRODUCT, settings, how);
 }
 
 /** Makes users until so many have done nothing yet. */

@@ -42,6 +42,13 @@ function count(sorted, isSo) {
   return low;
 }
 
+/** The slope of the line of least squares through points, each `[x, y]`. */
+export function slopeOf(points) {
+  const [middleX, middleY] = [mean(points.map(([x]) => x)), mean(points.map(([, y]) => y))];
+  const sum = (of) => points.reduce((total, [x, y]) => total + of(x - middleX, y - middleY), 0);
+  return sum((x, y) => x * y) / sum((x) => x * x);
+}
+
 function mean(values) {
   return values.reduce((sum, value) => sum + value, 0) / values.length;
 }

@@ -31,6 +31,15 @@ export function peakMemoryOf(pid) {
   return Number(kib) / 1024;
 }
 
+/** What a process holds now, in MiB: in all, of its own, and of files, such as the program itself. */
+export function memoryOf(pid) {
+  const status = readFileSync(`/proc/${pid}/status`, 'utf8');
+  const [all, own, files] = ['VmRSS', 'RssAnon', 'RssFile'].map(
+    (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB$`, 'm').exec(status)[1]) / 1024,
+  );
+  return { all, own, files };
+}
+
 function statOf(pid) {
   try {
     // the name, in parentheses, may hold anything
