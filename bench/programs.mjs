@@ -64,6 +64,7 @@ function askerOf(file, child) {
         if (answer.error === undefined) resolve(answer);
         else reject(new Error(answer.error));
       });
-      child.send(message);
+      // without a callback, a process that has ended would end this one
+      child.send(message, (error) => error && onExit());
     });
 }
