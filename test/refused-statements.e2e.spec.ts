@@ -47,15 +47,13 @@ describe('a transaction', () => {
   });
   afterEach(() => db.destroy());
 
-  it.each([false, true])('whose BEGIN is refused writes nothing (readsFirst: %s)', async (readsFirst) => {
+  it.each([
+    ['with its first statement', []],
+    ['alone, before one that cannot share', undefined],
+  ])('whose BEGIN is refused, %s, writes nothing', async (_, values) => {
     refuse('START TRANSACTION', always);
-    const work = inTransaction(
-      db,
-      async (queryRunner) => {
-        await queryRunner.query(`SELECT 1`);
-        await queryRunner.query(`INSERT INTO wells VALUES ('a')`);
-      },
-      { readsFirst },
+    const work = inTransaction(db, (queryRunner) =>
+      queryRunner.query(`INSERT INTO wells VALUES ('a')`, values),
     );
     await expect(work).rejects.toMatchObject({ code: '42601' });
     refuse('START TRANSACTION', () => false);

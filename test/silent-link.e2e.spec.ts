@@ -17,6 +17,8 @@ const opened: DataSource[] = [];
 beforeEach(async () => {
   database = await cloneDatabase();
   proxy = await TcpProxy.to(database.url);
+  const db = await open(database.url, 0);
+  await db.query(`CREATE TABLE doors AS SELECT no FROM generate_series(1, 3) AS no`);
 });
 
 afterEach(async () => {
@@ -56,7 +58,7 @@ describe('is given up', () => {
     };
     const heard = await inTransaction(db, async (queryRunner) => {
       const sent = await send(queryRunner, [
-        one(`SELECT 'answered' AS one`),
+        one(`SELECT 'answered' AS one FROM doors WHERE no = 1 FOR UPDATE`),
         one(`SELECT pg_sleep(2)`),
         one(`SELECT 'never sent'`),
       ]);
@@ -96,7 +98,12 @@ describe('is not', () => {
     const flight = inTransaction(db, (queryRunner) =>
       sendTogether(
         queryRunner,
-        ...[1, 2, 3].map((key) => one(`SELECT $1::int AS got FROM pg_advisory_xact_lock($1::int)`, key)),
+        ...[1, 2, 3].map((no) =>
+          one(
+            `SELECT no AS got FROM doors, pg_advisory_xact_lock($1::int) WHERE no = $1 FOR UPDATE OF doors`,
+            no,
+          ),
+        ),
       ),
     );
     while ((await holder.query<[]>(`SELECT FROM pg_locks WHERE NOT granted`)).length === 0) await sleep(5);
@@ -120,7 +127,10 @@ describe('is not', () => {
   it('one whose first answer came while this process stood still', async () => {
     const db = await open(database.url, 1_000);
     const flight = inTransaction(db, async (queryRunner) => {
-      const sent = await send(queryRunner, [one(`SELECT 1 AS one`), one(`SELECT 2 AS two FROM pg_sleep(2)`)]);
+      const sent = await send(queryRunner, [
+        one(`SELECT 1 AS one FROM doors WHERE no = 1 FOR UPDATE`),
+        one(`SELECT 2 AS two FROM pg_sleep(2)`),
+      ]);
       // when the statements have left, before anything can be read
       process.nextTick(() => standStill(1_500));
       return Promise.all(sent);

@@ -26,7 +26,8 @@ export function violatedUnique(error: unknown): string | undefined {
  * undone and a new one may succeed.
  */
 export function isRetryable(error: unknown): boolean {
-  const isRace = ['40001', '40P01'].includes(sqlState(error) ?? '') || violatedUnique(error) === 'balances_pkey';
+  const isRace =
+    ['40001', '40P01'].includes(sqlState(error) ?? '') || violatedUnique(error) === 'balances_pkey';
   return isRace || isStalePlan(error);
 }
 

@@ -11,14 +11,6 @@ import { rowsOf, send, type Rows, type Statement } from './statements';
 
 const MAX_TRIES = 3;
 
-interface TransactionOptions {
-  /**
-   * What the work sends first, at once, only reads and locks: it goes out together with the BEGIN, whose answer is not
-   * waited for. Should the BEGIN fail, that has run outside of a transaction, and nothing else is sent.
-   */
-  readsFirst?: boolean;
-}
-
 /**
  * The one way to open a transaction (READ COMMITTED). Commits what `work` did, or rolls back and rethrows.
  *
@@ -32,11 +24,10 @@ interface TransactionOptions {
 export async function inTransaction<T>(
   dataSource: DataSource,
   work: (queryRunner: QueryRunner) => Promise<T>,
-  options: TransactionOptions = {},
 ): Promise<T> {
   for (let tries = 1; ; tries += 1) {
     try {
-      return await runOnce(dataSource, work, options);
+      return await runOnce(dataSource, work);
     } catch (error) {
       if (tries === MAX_TRIES || !isRetryable(error)) throw error;
       await sleep(5 + Math.random() * 20 * tries);
@@ -47,12 +38,9 @@ export async function inTransaction<T>(
 async function runOnce<T>(
   dataSource: DataSource,
   work: (queryRunner: QueryRunner) => Promise<T>,
-  { readsFirst = false }: TransactionOptions,
 ): Promise<T> {
   const queryRunner = dataSource.createQueryRunner();
   try {
-    const connection = (await queryRunner.connect()) as { beginsWithNext?: boolean };
-    connection.beginsWithNext = readsFirst;
     await queryRunner.startTransaction();
     const result = await work(queryRunner);
     if (queryRunner.isTransactionActive) await commit(queryRunner);

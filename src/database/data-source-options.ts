@@ -57,8 +57,6 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
       types: { getTypeParser },
       Client: ResilientClient,
-      // statements that are sent together share a round trip
-      pipeline: true,
       preparedStatements: settings.preparedStatements ?? true,
     },
   };

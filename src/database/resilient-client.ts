@@ -1,11 +1,13 @@
 import type { Socket } from 'node:net';
-import { Client, type ClientConfig, type Connection } from 'pg';
+import { Client, type ClientConfig, type Connection, type QueryResult } from 'pg';
 import { isStalePlan } from '../common/database-error';
+import { Flight } from './flight';
 import { PreparedStatements } from './prepared-statements';
 
 const TRANSACTION_ROLLBACK = '40000';
 const BEGIN = 'START TRANSACTION';
 const COMMIT = 'COMMIT';
+const ROLLBACK = 'ROLLBACK';
 
 export interface ResilientClientConfig extends ClientConfig {
   /** Prepare each statement once per connection, under a name. Some poolers cannot keep them apart. */
@@ -20,7 +22,8 @@ export interface ResilientClientConfig extends ClientConfig {
 type Ask = (config: unknown, values?: unknown, callback?: unknown) => unknown;
 
 /**
- * A connection that fails without harm to others, and that waits for no answer nobody needs.
+ * A connection that fails without harm to others, and that waits for no answer nobody needs: what is asked in one turn
+ * shares a round trip (`Flight`), START TRANSACTION with what comes after it, which does not run should that fail.
  *
  * When the server ends one, it says so to whoever uses it and once more as an `error` event. While the pool hands it
  * from one user to the next nobody listens for that event, and one that is not heard ends the process (seen with
@@ -31,17 +34,15 @@ type Ask = (config: unknown, values?: unknown, callback?: unknown) => unknown;
  * it; in a transaction, which it undid, `inTransaction` does so with all of it.
  */
 export class ResilientClient extends Client {
-  /**
-   * The next START TRANSACTION is not waited for by what is asked in the same turn. Should it fail, that has run outside
-   * of a transaction, and must do no harm there; nothing that comes later is sent.
-   */
-  beginsWithNext = false;
   declare readonly connection: Connection & { stream: Socket; parsedStatements: Record<string, string> };
   /** pg's: no answer is due. */
   declare private readonly readyForQuery: boolean;
-  /** A START TRANSACTION that was not waited for, until it has succeeded. */
-  private begun: Promise<unknown> | undefined;
-  private isBeginning = false;
+  /** pg's: how values are read. */
+  declare private readonly _types: unknown;
+  /** What was asked in this turn, and leaves when it is over. */
+  private flight: Flight | undefined;
+  /** A START TRANSACTION that leaves with what is asked next. */
+  private isToBegin = false;
   private readonly statements: PreparedStatements | undefined;
   private readonly ask = super.query.bind(this) as Ask;
 
@@ -54,7 +55,7 @@ export class ResilientClient extends Client {
       this.connection.on('errorMessage', (error) => isStalePlan(error) && statements.expire());
       this.statements = statements;
     }
-    this.query = this.queryInOrder.bind(this) as typeof this.query;
+    this.query = this.queryInFlight.bind(this) as typeof this.query;
   }
 
   /** Lets the server be silent for so long, in ms, from now on; without a number for as long as configured. */
@@ -77,63 +78,55 @@ export class ResilientClient extends Client {
     this.allowSilence();
   }
 
-  private queryInOrder(config: unknown, values?: unknown, callback?: unknown): unknown {
-    if (config === BEGIN) return this.begin(this.send(config, values, callback));
-    return this.begun === undefined || this.isBeginning
-      ? this.send(config, values, callback)
-      : this.begun.then(() => this.send(config, values, callback));
+  private queryInFlight(config: unknown, values?: unknown, callback?: unknown): unknown {
+    if (config === BEGIN) {
+      this.isToBegin = true;
+      return Promise.resolve({ command: 'START', rows: [] });
+    }
+    if (config === COMMIT) return this.board(COMMIT).then(assertCommitted);
+    if (config === ROLLBACK) return this.board(ROLLBACK);
+    if (typeof config === 'string' && Array.isArray(values) && callback === undefined)
+      return this.boardAgainIfStale(config, values);
+    if (this.isToBegin) return this.boardBegin().then(() => this.queryInFlight(config, values, callback));
+    this.depart();
+    return this.ask(config, values, callback);
   }
 
-  private begin(started: unknown): unknown {
-    this.begun = undefined;
-    if (!this.beginsWithNext) return started;
-    this.beginsWithNext = false;
-    this.begun = started as Promise<unknown>;
-    this.begun.then(
-      () => (this.begun = undefined),
-      () => undefined,
-    );
-    this.isBeginning = true;
-    process.nextTick(() => (this.isBeginning = false));
-    return Promise.resolve({ command: 'START', rows: [] });
+  private board(text: string, values?: unknown[]): Promise<QueryResult> {
+    if (this.isToBegin) this.boardBegin().catch(() => undefined);
+    if (this.flight === undefined) {
+      this.flight = new Flight(this._types);
+      process.nextTick(() => this.depart());
+    }
+    return this.flight.add(text, values, values && this.statements?.nameOf(text, values));
   }
 
-  private send(config: unknown, values?: unknown, callback?: unknown): unknown {
-    this.gather();
-    if (this.statements && typeof config === 'string' && Array.isArray(values))
-      return this.sendPrepared(config, values, callback);
-    const answer = this.ask(config, values, callback);
-    return config === COMMIT && answer instanceof Promise ? answer.then(assertCommitted) : answer;
+  private boardBegin(): Promise<QueryResult> {
+    this.isToBegin = false;
+    return this.board(BEGIN);
   }
 
-  /** What is asked in one turn goes out in one packet, and wakes the server once. */
-  private gather(): void {
-    const { stream } = this.connection;
-    if (stream.writableCorked > 0) return;
-    stream.cork();
-    process.nextTick(() => stream.uncork());
+  private depart(): void {
+    const { flight } = this;
+    this.flight = undefined;
+    if (flight !== undefined) this.ask(flight);
   }
 
-  private sendPrepared(text: string, values: unknown[], callback: unknown): unknown {
-    const isAlone = this.readyForQuery && this.getTransactionStatus() === 'I';
-    const answer = this.ask(this.prepared(text, values), callback);
-    if (!isAlone || !(answer instanceof Promise)) return answer;
+  private boardAgainIfStale(text: string, values: unknown[]): Promise<QueryResult> {
+    const isAlone = !this.isToBegin && this.readyForQuery && this.getTransactionStatus() === 'I';
+    const answer = this.board(text, values);
+    if (!isAlone) return answer;
     // a transaction of its own, which a refusal has undone
     return answer.catch((error: unknown) => {
       if (!isStalePlan(error)) throw error;
-      return this.ask(this.prepared(text, values));
+      return this.board(text, values);
     });
-  }
-
-  private prepared(text: string, values: unknown[]): object {
-    return { name: this.statements?.nameOf(text, values), text, values };
   }
 }
 
 /** PostgreSQL ends a transaction in which a statement failed with ROLLBACK, and calls that no error. We do, by its name. */
-function assertCommitted(result: unknown): unknown {
-  const { command } = result as { command: string };
-  if (command === COMMIT) return result;
-  const error = new Error(`COMMIT was answered with ${command}`);
+function assertCommitted(result: QueryResult): QueryResult {
+  if (result.command === COMMIT) return result;
+  const error = new Error(`COMMIT was answered with ${result.command}`);
   throw Object.assign(error, { severity: 'ERROR', code: TRANSACTION_ROLLBACK });
 }

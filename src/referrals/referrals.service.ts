@@ -93,13 +93,7 @@ export class ReferralsService {
 
   private async claimOnce(request: ClaimRequest): Promise<ReferralClaim> {
     try {
-      return await inTransaction(
-        this.dataSource,
-        (queryRunner) => this.claimUnderLock(queryRunner, request),
-        {
-          readsFirst: true,
-        },
-      );
+      return await inTransaction(this.dataSource, (queryRunner) => this.claimUnderLock(queryRunner, request));
     } catch (error) {
       if (error instanceof CommitUnknownError) return this.findCommitted(request, error);
       const refusal = REFUSAL_BY_CONSTRAINT[violatedRule(error) ?? ''];

@@ -182,20 +182,16 @@ export class RewardsService implements OnApplicationShutdown {
     const now = new Date();
     const wanted = owedFor(claim).map((owed) => ({ userId: owed.user_id, currencyCode: owed.currency_code }));
     try {
-      const settled = await inTransaction(
-        this.dataSource,
-        async (queryRunner) => {
-          const [due, ...locked] = await sendTogether(
-            queryRunner,
-            promises.takeOfClaim(projectId, id),
-            ...this.ledger.locks(projectId, wanted),
-          );
-          const { results, statements } = this.payment(projectId, { due, locked, now });
-          await commitWith(queryRunner, ...statements);
-          return due.length === wanted.length ? outcomesFor(claim.refereeId, due, results) : undefined;
-        },
-        { readsFirst: true },
-      );
+      const settled = await inTransaction(this.dataSource, async (queryRunner) => {
+        const [due, ...locked] = await sendTogether(
+          queryRunner,
+          promises.takeOfClaim(projectId, id),
+          ...this.ledger.locks(projectId, wanted),
+        );
+        const { results, statements } = this.payment(projectId, { due, locked, now });
+        await commitWith(queryRunner, ...statements);
+        return due.length === wanted.length ? outcomesFor(claim.refereeId, due, results) : undefined;
+      });
       // where somebody else sees to some of them, they are as they are by now
       return settled ?? (await this.outcomesOf(projectId, id, claim.refereeId));
     } catch (error) {

@@ -1,0 +1,135 @@
+import { Query, type Connection as PgConnection, type QueryResult } from 'pg';
+
+type Connection = Omit<PgConnection, 'sync'> & {
+  sync: () => void;
+  submittedNamedStatements: Record<string, string>;
+};
+
+/** pg's query, as far as pg itself talks to it. */
+interface PgQuery {
+  name: string | undefined;
+  readonly text: string;
+  queryMode: string;
+  _result: { _types: unknown };
+  prepare(connection: Connection): void;
+  handleRowDescription(message: unknown): void;
+  handleDataRow(message: unknown): void;
+  handleCommandComplete(message: unknown, connection: Connection): void;
+  handleReadyForQuery(connection: Connection): void;
+  handleError(error: unknown, connection: Connection): void;
+}
+
+type Settled = (error: Error | null, result: QueryResult) => void;
+
+/** Whoever waits for such a lock may wait long, and so may the next: see `silenceTimeoutMs`. */
+const LOCKS = /\bFOR (?:NO KEY )?(?:UPDATE|SHARE)(?: OF \w+)?$/;
+const LOCKS_LENGTH = 40;
+
+const NO_SYNC = () => undefined;
+
+const PgQuery = Query as unknown as new (text: string, values: unknown[], settled: Settled) => PgQuery;
+
+/**
+ * Statements that leave in one packet and come back in one. PostgreSQL runs them one after the other, each with what was
+ * committed by then, and none that comes after one that failed: there is one Sync, at the end. So a COMMIT at the end
+ * commits all or nothing, and whatever a BEGIN at the start should have preceded does not run without it. Only what locks
+ * rows is answered at once, so that a link on which they wait one after the other is not silent for long.
+ *
+ * To pg it is one query (a Submittable); each statement in it is one of pg's own.
+ */
+export class Flight {
+  /** For pg, which sets it. */
+  callback: ((error?: unknown) => void) | undefined;
+  private readonly statements: PgQuery[] = [];
+  /** The statement whose answer comes next. */
+  private current = 0;
+  private isSealed = false;
+
+  constructor(private readonly types: unknown) {}
+
+  /**
+   * @param name to prepare it under, if at all
+   * @returns its answer. After a failure those that did not run fail with the same error.
+   */
+  add(text: string, values: unknown[] = [], name?: string): Promise<QueryResult> {
+    return new Promise((resolve, reject) => {
+      const statement = new PgQuery(text, values, (error, result) => {
+        if (error === null) return resolve(result);
+        this.isSealed = true;
+        reject(error);
+      });
+      statement.name = name;
+      // in no other way do several share a Sync
+      statement.queryMode = 'extended';
+      statement._result._types = this.types;
+      this.statements.push(statement);
+    });
+  }
+
+  /** pg keeps under these what it has prepared. */
+  get name(): string | undefined {
+    return this.statements[this.current]?.name;
+  }
+
+  get text(): string | undefined {
+    return this.statements[this.current]?.text;
+  }
+
+  submit(connection: Connection): null {
+    const { sync } = connection;
+    // each statement would add one of its own
+    connection.sync = NO_SYNC;
+    connection.stream.cork();
+    for (const statement of this.statements) {
+      // one whose values cannot be written has failed by now, and nothing goes after it
+      if (this.isSealed) break;
+      statement.prepare(connection);
+      if (LOCKS.test(statement.text.slice(-LOCKS_LENGTH))) connection.flush();
+    }
+    connection.sync = sync;
+    connection.sync();
+    connection.stream.uncork();
+    return null;
+  }
+
+  handleRowDescription(message: unknown): void {
+    this.statements[this.current]?.handleRowDescription(message);
+  }
+
+  handleDataRow(message: unknown): void {
+    this.statements[this.current]?.handleDataRow(message);
+  }
+
+  handleCommandComplete(message: unknown, connection: Connection): void {
+    this.statements[this.current]?.handleCommandComplete(message, connection);
+    this.finishCurrent(connection);
+  }
+
+  handleEmptyQuery(connection: Connection): void {
+    this.finishCurrent(connection);
+  }
+
+  handleError(error: unknown, connection: Connection): void {
+    this.failRest(error, connection);
+    this.callback?.(error);
+  }
+
+  handleReadyForQuery(connection: Connection): void {
+    this.failRest(new Error('A statement before it failed'), connection);
+    this.callback?.();
+  }
+
+  private finishCurrent(connection: Connection): void {
+    this.statements[this.current]?.handleReadyForQuery(connection);
+    this.current += 1;
+  }
+
+  private failRest(error: unknown, connection: Connection): void {
+    for (const statement of this.statements.slice(this.current)) {
+      // pg thinks that it is being prepared, and would not prepare it again
+      if (statement.name !== undefined) delete connection.submittedNamedStatements[statement.name];
+      statement.handleError(error, connection);
+    }
+    this.current = this.statements.length;
+  }
+}
