@@ -22,6 +22,11 @@ describe('the house rules', () => {
       /startTransaction|commitTransaction|\.transaction\(/,
       ['src/common/transaction.ts'],
     ],
+    [
+      'only read-page.ts has TypeORM read and count',
+      /findAndCount|getManyAndCount/,
+      ['src/common/read-page.ts'],
+    ],
     ['nothing is loaded or changed behind our back', /eager: true|synchronize: true|forwardRef/, []],
     ['nothing is silenced', /@ts-ignore|@ts-expect-error|eslint-disable|console\.log/, []],
     [

@@ -60,7 +60,7 @@ export class CommitUnknownError extends Error {
   }
 }
 
-/** The connection was lost between two statements of a transaction, which is undone. */
+/** The connection was lost between two statements: a transaction is undone, a read can be made again. */
 export class LostLinkError extends Error {
   constructor(cause: unknown) {
     super('The connection was lost', { cause });

@@ -7,7 +7,8 @@ import { ApiError } from '../common/api-error';
 import type { ErrorCode } from '../common/error-catalogue';
 import { violatedRule } from '../common/database-error';
 import { definedOnly } from '../common/defined-only';
-import { Page, type PageQuery } from '../common/page';
+import type { Page, PageQuery } from '../common/page';
+import { readPage } from '../common/read-page';
 import { MAX_AMOUNT } from './amount';
 import { Currency } from './currency.entity';
 
@@ -110,13 +111,12 @@ export class CurrencyService {
 
   /** The currencies of a project, oldest first. */
   async list(projectId: string, window: PageQuery): Promise<Page<Currency>> {
-    const [currencies, total] = await this.dataSource.getRepository(Currency).findAndCount({
-      where: { projectId, deletedAt: IsNull() },
-      order: { createdAt: 'ASC', code: 'ASC' },
-      skip: window.offset,
-      take: window.limit,
-    });
-    return new Page(currencies, total, window);
+    const query = this.dataSource
+      .getRepository(Currency)
+      .createQueryBuilder('c')
+      .where({ projectId, deletedAt: IsNull() })
+      .orderBy({ 'c.createdAt': 'ASC', 'c.code': 'ASC' });
+    return readPage(query, window);
   }
 
   /** The currency with this code. @throws ApiError NOT_FOUND */

@@ -6,7 +6,8 @@ import type { Actor } from '../auth/actor';
 import type { Environment } from '../auth/api-key';
 import { ApiError } from '../common/api-error';
 import { definedOnly } from '../common/defined-only';
-import { Page, type PageQuery } from '../common/page';
+import type { Page, PageQuery } from '../common/page';
+import { readPage } from '../common/read-page';
 import { inTransaction } from '../common/transaction';
 import { ApiKeysService, type NewApiKey } from './api-keys.service';
 import { Project } from './project.entity';
@@ -92,13 +93,12 @@ export class ProjectsService {
 
   /** The projects, oldest first: a developer's, or all of them. */
   async list(window: PageQuery, ownerId?: string): Promise<Page<Project>> {
-    const [projects, total] = await this.dataSource.getRepository(Project).findAndCount({
-      where: { deletedAt: IsNull(), ...(ownerId !== undefined && { ownerId }) },
-      order: { createdAt: 'ASC', id: 'ASC' },
-      skip: window.offset,
-      take: window.limit,
-    });
-    return new Page(projects, total, window);
+    const query = this.dataSource
+      .getRepository(Project)
+      .createQueryBuilder('p')
+      .where({ deletedAt: IsNull(), ...(ownerId !== undefined && { ownerId }) })
+      .orderBy({ 'p.createdAt': 'ASC', 'p.id': 'ASC' });
+    return readPage(query, window);
   }
 
   /** Whether no project was ever made here. */

@@ -7,7 +7,8 @@ import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { violatedRule } from '../common/database-error';
 import { definedOnly } from '../common/defined-only';
-import { Page, type PageQuery } from '../common/page';
+import type { Page, PageQuery } from '../common/page';
+import { readPage } from '../common/read-page';
 import type { RewardJson } from '../rewards/reward';
 import { RewardsService } from '../rewards/rewards.service';
 import { canonicalCode, generateCode } from './code';
@@ -64,12 +65,7 @@ export class ReferralCodesAdminService {
       query.andWhere('strpos(c.code_canonical, :part) > 0', { part: canonicalCode(search) ?? search });
     }
     if (kind !== undefined) query.andWhere(`c.user_id IS ${kind === 'user' ? 'NOT NULL' : 'NULL'}`);
-    const [codes, total] = await query
-      .orderBy({ 'c.createdAt': 'DESC', 'c.id': 'DESC' })
-      .skip(window.offset)
-      .take(window.limit)
-      .getManyAndCount();
-    return new Page(codes, total, window);
+    return readPage(query.orderBy({ 'c.createdAt': 'DESC', 'c.id': 'DESC' }), window);
   }
 
   /** A code with its claims, also when it is deleted. @throws ApiError NOT_FOUND */

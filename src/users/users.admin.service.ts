@@ -7,6 +7,7 @@ import { SessionsService, type Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { definedOnly } from '../common/defined-only';
 import { Page, type PageQuery } from '../common/page';
+import { readPage } from '../common/read-page';
 import { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
 import {
@@ -165,11 +166,10 @@ export class UsersAdminService {
       .createQueryBuilder('u')
       .where('u.project_id = :projectId', { projectId });
     if (search !== undefined) query.andWhere(`(${MATCHES})`, { search: search.trim().toLowerCase() });
-    const [users, total] = await query
-      .orderBy({ 'u.createdAt': 'DESC', 'u.id': 'DESC' })
-      .skip(window.offset)
-      .take(window.limit)
-      .getManyAndCount();
+    const { data: users, total } = await readPage(
+      query.orderBy({ 'u.createdAt': 'DESC', 'u.id': 'DESC' }),
+      window,
+    );
     const identities = await this.users.identitiesOf(
       projectId,
       users.map(({ id }) => id),

@@ -7,12 +7,16 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
  */
 export type Verdict = 'forward' | 'cut' | 'forward and cut' | 'cut and forward later' | 'swallow' | number;
 
+/** `forward and end` is what PostgreSQL does to a connection that it ends just after an answer. */
+export type ServerVerdict = 'forward' | 'cut' | 'swallow' | 'forward and end';
+
 const LATER_MS = 300;
+const LENGTH_BYTES = 4;
 
 /** A link to a server that a test can cut at a chosen message. */
 export class TcpProxy {
   onClientData: (chunk: Buffer) => Verdict = () => 'forward';
-  onServerData: (chunk: Buffer) => 'forward' | 'cut' | 'swallow' = () => 'forward';
+  onServerData: (chunk: Buffer) => ServerVerdict = () => 'forward';
   private readonly sockets = new Set<Socket>();
 
   private constructor(
@@ -64,9 +68,20 @@ export class TcpProxy {
     upstream.on('data', (chunk) => {
       const verdict = this.onServerData(chunk);
       if (verdict === 'cut') client.destroy();
+      else if (verdict === 'forward and end') client.end(Buffer.concat([chunk, farewell()]));
       else if (verdict === 'forward') client.write(chunk);
     });
     client.on('close', () => upstream.end());
     upstream.on('close', () => client.destroy());
   }
+}
+
+/** The error with which PostgreSQL ends a connection, as after `pg_terminate_backend`. */
+function farewell(): Buffer {
+  const fields = ['SFATAL', 'VFATAL', 'C57P01', 'Mterminating connection due to administrator command'];
+  const body = Buffer.from(`${fields.join('\0')}\0\0`);
+  const head = Buffer.alloc(1 + LENGTH_BYTES);
+  head.write('E');
+  head.writeUInt32BE(body.length + LENGTH_BYTES, 1);
+  return Buffer.concat([head, body]);
 }
