@@ -6,7 +6,6 @@ export const POINTS = [
   'claim after COMMIT',
   'grant before its first write',
   'grant inside',
-  'between the two grants',
   'grant before COMMIT',
   'grant after COMMIT',
   'after a grant',
@@ -28,9 +27,11 @@ interface Transaction {
   claims: boolean;
   grantsByHand: boolean;
   movesMoney: boolean;
-  /** The first write of money has been answered. */
-  hasMoved: boolean;
-  /** Something was sent after the first write of money. */
+  /** What became of the first write of money, once it is answered. */
+  moved?: 'done' | 'failed';
+  /** The server answers the first write of money without waiting for more. */
+  isSynced: boolean;
+  /** Something was sent after that. */
   wentOn: boolean;
 }
 
@@ -54,6 +55,13 @@ export class Conversation {
   private readonly portals = new Map<string, string>();
   private readonly requests: Request[] = [];
   private transaction = newTransaction();
+  /** The one that stood at `grant inside` last. */
+  private inside?: Transaction;
+
+  /** What became of the write of whoever stood at `grant inside` last; undefined while that is under way. */
+  get written(): 'done' | 'failed' | undefined {
+    return this.inside?.moved;
+  }
 
   /** The points that this message of the client stands at, before it is passed on. */
   ask({ type, body }: Message): Point[] {
@@ -102,17 +110,14 @@ export class Conversation {
 
   private run(sql: string, kind: 'simple' | 'execute'): Point[] {
     const { transaction } = this;
-    const points: Point[] = [];
+    const points: Point[] = this.goOn();
     const movesMoney = MOVES_MONEY.test(sql);
     const isFirstWrite = movesMoney && !transaction.movesMoney;
     transaction.isExplicit ||= BEGINS.test(sql);
     transaction.claims ||= CLAIMS.test(sql);
     transaction.grantsByHand ||= GRANTS_BY_HAND.test(sql);
-    if (subjectOf(transaction) === 'grant' && !transaction.wentOn) {
-      transaction.wentOn = true;
-      points.push('between the two grants');
-    }
     transaction.movesMoney ||= movesMoney;
+    transaction.isSynced ||= movesMoney && kind === 'simple';
     const subject = subjectOf(transaction);
     if (isFirstWrite && subject === 'grant') points.push('grant before its first write');
 
@@ -123,9 +128,19 @@ export class Conversation {
     return points;
   }
 
+  /** What a grant sends after its first write, if that is answered whatever is sent. */
+  private goOn(): Point[] {
+    const { transaction } = this;
+    if (subjectOf(transaction) !== 'grant' || !transaction.isSynced || transaction.wentOn) return [];
+    transaction.wentOn = true;
+    this.inside = transaction;
+    return ['grant inside'];
+  }
+
   /** Ends a transaction that no BEGIN opened. */
   private sync(): Point[] {
     const { transaction } = this;
+    transaction.isSynced = transaction.movesMoney;
     const commits = !transaction.isExplicit;
     const subject = subjectOf(transaction);
     this.requests.push({ kind: 'sync', transaction, movesMoney: false, commits, failed: false });
@@ -138,10 +153,7 @@ export class Conversation {
     if (request === undefined) return [];
     const points: Point[] = [];
     const { transaction } = request;
-    if (request.movesMoney && !transaction.hasMoved) {
-      transaction.hasMoved = true;
-      if (subjectOf(transaction) === 'grant') points.push('grant inside');
-    }
+    if (request.movesMoney) transaction.moved ??= 'done';
     if (transaction.isExplicit && request.commits && tag === 'COMMIT') points.push(...committed(transaction));
     if (request.kind === 'execute') this.requests.shift();
     return points;
@@ -149,8 +161,8 @@ export class Conversation {
 
   /** After an error the server passes over everything up to the next sync. */
   private fail(): void {
-    while (this.requests[0]?.kind === 'execute') this.requests.shift();
-    if (this.requests[0]) this.requests[0].failed = true;
+    while (this.requests[0]?.kind === 'execute') failed(this.requests.shift());
+    failed(this.requests[0]);
   }
 
   private ready(): Point[] {
@@ -163,8 +175,14 @@ export class Conversation {
 function newTransaction(): Transaction {
   return {
     ...{ isExplicit: false, claims: false, grantsByHand: false },
-    ...{ movesMoney: false, hasMoved: false, wentOn: false },
+    ...{ movesMoney: false, isSynced: false, wentOn: false },
   };
+}
+
+function failed(request: Request | undefined): void {
+  if (request === undefined) return;
+  request.failed = true;
+  if (request.movesMoney) request.transaction.moved ??= 'failed';
 }
 
 function subjectOf(transaction: Transaction): 'claim' | 'admin grant' | 'grant' | undefined {

@@ -59,6 +59,7 @@ export class Link {
   readonly toClient: Lane;
   private readonly conversation = new Conversation();
   private isBlackHole = false;
+  private tellWritten: (isWritten: boolean) => void = () => undefined;
 
   constructor(
     private readonly client: Socket,
@@ -72,9 +73,11 @@ export class Link {
     this.listen(server, new MessageReader('server'), this.toClient);
     client.on('close', () => {
       closed(this);
+      this.tellWritten(false);
       setTimeout(() => server.destroy(), this.isBlackHole ? BLACK_HOLE_LINGER_MS : 0);
     });
     server.on('close', () => {
+      this.tellWritten(false);
       if (!this.isBlackHole) client.destroy();
     });
   }
@@ -82,6 +85,19 @@ export class Link {
   /** The process of PostgreSQL at the other end, once it has said who it is and until it is gone. */
   get backendPid(): number | undefined {
     return this.server.destroyed ? undefined : this.conversation.backendPid;
+  }
+
+  /** For whoever stands at `grant inside`, once it is known: whether the write before that was done. */
+  written(): Promise<boolean> {
+    return new Promise((resolve) => {
+      this.tellWritten = resolve;
+      this.lookAtWrite();
+    });
+  }
+
+  private lookAtWrite(): void {
+    const { written } = this.conversation;
+    if (written !== undefined) this.tellWritten(written === 'done');
   }
 
   /** Both sides find the connection reset. */
@@ -113,6 +129,7 @@ export class Link {
         const points = this.conversation[understand](message);
         if (points.length > 0) this.watch(points, this, lane);
         lane.send(message.bytes);
+        if (lane === this.toClient) this.lookAtWrite();
       }
     });
   }

@@ -7,12 +7,7 @@ import type { Findings } from './verdict';
 const EVERY_FAULT_FROM_S = 60;
 
 /** Where a killed app loses a reward for certain, when no promise was stored. */
-const CERTAIN_LOSS: Place[] = [
-  'grant before its first write',
-  'grant inside',
-  'between the two grants',
-  'grant before COMMIT',
-];
+const CERTAIN_LOSS: Place[] = ['grant before its first write', 'grant inside', 'grant before COMMIT'];
 
 export interface Settings {
   seconds: number;

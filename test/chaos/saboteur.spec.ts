@@ -3,14 +3,9 @@ import { Client } from 'pg';
 import { cloneDatabase, type TestDatabase } from '../support/world';
 import type { AppProcess } from './app-process';
 import type { Cluster } from './cluster';
-import type { PlannedFault } from './plan';
+import type { Fault, PlannedFault } from './plan';
 import { Proxy } from './proxy';
-import { Saboteur, type Instance } from './saboteur';
-
-const TERMINATE: PlannedFault = {
-  ...{ kind: 'pg_terminate_backend', place: 'claim before COMMIT' },
-  ...{ afterMs: 0, app: 0, link: 0, muteMs: 0 },
-};
+import { Saboteur, type Instance, type Strike } from './saboteur';
 
 let database: TestDatabase;
 let admin: Client;
@@ -20,16 +15,21 @@ beforeAll(async () => {
   database = await cloneDatabase({ empty: true });
   admin = await connected(database.url);
   await admin.query('CREATE TABLE referral_claims (made_by text)');
+  await admin.query('CREATE TABLE currency_transactions (made_by text)');
+});
+afterEach(async () => {
+  for (const end of endings.splice(0)) await end();
+  await admin.query('TRUNCATE referral_claims, currency_transactions');
 });
 afterAll(async () => {
-  for (const end of endings) end();
   await admin.end();
   await database.discard();
 });
 
 it('counts a strike when it struck; the message that stands at the point waits for it, and goes on when it missed', async () => {
   const seenByThen: string[][] = [];
-  const cluster = {
+  const fault = { kind: 'pg_terminate_backend', place: 'claim before COMMIT' } as const;
+  const { url, strikes } = await sabotage(fault, {
     terminateBackend: async (pid: number) => {
       // a COMMIT that does not wait is there by then
       await sleep(100);
@@ -38,64 +38,115 @@ it('counts a strike when it struck; the message that stands at the point waits f
       await admin.query('SELECT pg_terminate_backend($1)', [pid]);
       return true;
     },
-  } as unknown as Cluster;
+  });
+
+  await claim(await visitor(url), 'the first');
+  expect(await claims()).toEqual(['the first']);
+  expect(strikes).toEqual([]);
+
+  await expect(claim(await visitor(url), 'the second')).rejects.toThrow('terminat');
+  expect(await claims()).toEqual(['the first']);
+  expect(strikes).toMatchObject([{ fault, app: 'app-1' }]);
+
+  await claim(await visitor(url), 'the third');
+  expect(await claims()).toEqual(['the first', 'the third']);
+  expect(seenByThen).toEqual([[], ['the first']]);
+});
+
+describe('inside a grant', () => {
+  const fault = { kind: 'pg_terminate_backend', place: 'grant inside' } as const;
+  const lines = async () => (await admin.query('SELECT made_by FROM currency_transactions')).rows;
+
+  it('strikes between a write and the COMMIT that is sent together with it', async () => {
+    const stages: string[] = [];
+    const { url, strikes } = await sabotage(fault, {
+      terminateBackend: async (pid: number) => {
+        // a COMMIT that does not wait is done by then
+        await sleep(100);
+        stages.push(await stageOf(pid));
+        await admin.query('SELECT pg_terminate_backend($1)', [pid]);
+        return true;
+      },
+    });
+    const [, written, committed] = await grant(await visitor(url), `'ada'`);
+    expect([written?.status, committed?.status]).toEqual(['fulfilled', 'rejected']);
+    expect(stages).toEqual([`idle in transaction after ${lineOf("'ada'")}`]);
+    expect(strikes).toMatchObject([{ fault }]);
+    expect(await lines()).toEqual([]);
+  });
+
+  it('strikes none whose write failed, and lets that one go on', async () => {
+    const { url, strikes } = await sabotage(fault, {});
+    const client = await visitor(url);
+    const [, written, committed] = await grant(client, '1 / 0');
+    expect([written?.status, committed?.status]).toEqual(['rejected', 'fulfilled']);
+    expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
+    expect(strikes).toEqual([]);
+  });
+});
+
+/** One instance without an app, behind a proxy, on which this fault is armed and no other comes after it. */
+async function sabotage(
+  fault: Fault,
+  cluster: Partial<Cluster>,
+): Promise<{ url: string; strikes: Strike[] }> {
+  const planned: PlannedFault = { ...fault, afterMs: 0, app: 0, link: 0, muteMs: 0 };
   const holder: { saboteur?: Saboteur; instance?: Instance } = {};
   const proxy = await Proxy.to(database.url, (points, link, lane) => {
     if (holder.instance) holder.saboteur?.reached(points, holder.instance, link, lane);
   });
-  holder.instance = { app: { name: 'app-1' } as AppProcess, proxy };
+  const instance: Instance = { app: { name: 'app-1' } as AppProcess, proxy };
   let answers = 0;
   const saboteur = await new Promise<Saboteur>((armed) => {
     function* plan(): Generator<PlannedFault, never> {
-      yield TERMINATE;
+      yield planned;
       // whoever asks for the next one has armed the first
       setImmediate(() => armed(made));
-      for (;;) yield { ...TERMINATE, afterMs: Infinity };
+      for (;;) yield { ...planned, afterMs: Infinity };
     }
-    const made = new Saboteur(
-      cluster,
-      holder.instance ? [holder.instance] : [],
-      plan(),
-      () => (answers += 9),
-    );
+    const made = new Saboteur(cluster as Cluster, [instance], plan(), () => (answers += 9));
   });
-  holder.saboteur = saboteur;
+  Object.assign(holder, { saboteur, instance });
   endings.push(
     () => saboteur.stop(),
     () => proxy.close(),
   );
-
-  await claim(proxy.url, 'the first');
-  expect(await claims()).toEqual(['the first']);
-  expect(saboteur.strikes).toEqual([]);
-
-  await expect(claim(proxy.url, 'the second')).rejects.toThrow('terminat');
-  expect(await claims()).toEqual(['the first']);
-  expect(saboteur.strikes).toMatchObject([{ fault: TERMINATE, app: 'app-1' }]);
-
-  await claim(proxy.url, 'the third');
-  expect(await claims()).toEqual(['the first', 'the third']);
-  expect(seenByThen).toEqual([[], ['the first']]);
-});
+  return { url: proxy.url, strikes: saboteur.strikes };
+}
 
 async function claims(): Promise<string[]> {
   const { rows } = await admin.query<{ made_by: string }>('SELECT made_by FROM referral_claims');
   return rows.map((row) => row.made_by);
 }
 
-async function claim(url: string, by: string): Promise<void> {
-  const client = await connected(url);
-  try {
-    await client.query('BEGIN');
-    await client.query('INSERT INTO referral_claims VALUES ($1)', [by]);
-    await client.query('COMMIT');
-  } finally {
-    await client.end().catch(() => undefined);
-  }
+async function claim(client: Client, by: string): Promise<void> {
+  await client.query('BEGIN');
+  await client.query('INSERT INTO referral_claims VALUES ($1)', [by]);
+  await client.query('COMMIT');
+}
+
+const lineOf = (by: string) => `INSERT INTO currency_transactions VALUES (${by})`;
+
+/** In one go, as the product does it. */
+function grant(client: Client, by: string) {
+  return Promise.allSettled(['BEGIN', lineOf(by), 'COMMIT'].map((sql) => client.query(sql)));
+}
+
+async function stageOf(pid: number): Promise<string> {
+  const sql = 'SELECT state, query FROM pg_stat_activity WHERE pid = $1';
+  const { rows } = await admin.query<{ state: string; query: string }>(sql, [pid]);
+  return rows.map(({ state, query }) => `${state} after ${query}`).join();
+}
+
+/** Who sends without waiting for answers. */
+async function visitor(connectionString: string): Promise<Client> {
+  const client = await connected(connectionString);
+  endings.unshift(() => client.end().catch(() => undefined));
+  return client;
 }
 
 async function connected(connectionString: string): Promise<Client> {
-  const client = new Client({ connectionString });
+  const client = new Client({ connectionString, pipeline: true });
   client.on('error', () => undefined);
   await client.connect();
   return client;

@@ -59,7 +59,7 @@ export class Saboteur {
     const index = this.armed.findIndex(({ place }) => points.some((point) => point === place));
     const [fault] = index === -1 ? [] : this.armed.splice(index, 1);
     if (fault === undefined) return;
-    const strike = () => void this.attempt(fault, app, () => this.strike(fault, app, link, lane));
+    const strike = () => void this.attempt(fault, app, () => this.strikeAt(fault, app, link, lane));
     // the app has its answer before it is struck
     if (fault.place === 'after a grant') setImmediate(strike);
     else strike();
@@ -79,6 +79,15 @@ export class Saboteur {
   ): Promise<void> {
     if (await strike()) this.strikes.push({ fault, app: name, atMs: Date.now() - this.startedAt });
     else if (!this.isOver) this.armed.push(fault);
+  }
+
+  /** What follows the write is on its way with it: it is held until the write is answered. */
+  private async strikeAt(fault: PlannedFault, app: AppProcess, link: Link, lane: Lane): Promise<boolean> {
+    if (fault.place !== 'grant inside') return this.strike(fault, app, link, lane);
+    lane.hold();
+    const struck = (await link.written()) && (await this.strike(fault, app, link, lane));
+    lane.letGo();
+    return struck;
   }
 
   /** @returns false when what should be struck was gone already */

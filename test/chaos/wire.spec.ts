@@ -59,9 +59,10 @@ describe('the listener to a connection', () => {
   const LINES = 'INSERT INTO currency_transactions (id) VALUES (1)';
   const BY_HAND = 'INSERT INTO admin_grants (id) VALUES (1)';
 
+  type Turn = ['client' | 'server', ...Buffer[]];
+
   /** The points of a dialogue; each entry is what one side sends at once. */
-  function pointsOf(dialogue: ['client' | 'server', ...Buffer[]][]): Point[][] {
-    const conversation = new Conversation();
+  function pointsOf(dialogue: Turn[], conversation = new Conversation()): Point[][] {
     const readers = { client: new MessageReader('client'), server: new MessageReader('server') };
     readers.client.push(greeting);
     return dialogue.map(([side, ...bytes]) =>
@@ -102,8 +103,8 @@ describe('the listener to a connection', () => {
       [],
       [],
       ['grant before its first write'],
+      [],
       ['grant inside'],
-      ['between the two grants'],
       [],
       ['grant before COMMIT'],
       ['grant after COMMIT', 'after a grant'],
@@ -138,11 +139,8 @@ describe('the listener to a connection', () => {
     ).toEqual([
       [],
       [],
-      [
-        ...['grant before its first write', 'between the two grants', 'grant before COMMIT'],
-        'grant before its first write',
-      ],
-      ['grant inside', 'grant after COMMIT', 'after a grant'],
+      [...['grant before its first write', 'grant before COMMIT'], 'grant before its first write'],
+      ['grant after COMMIT', 'after a grant'],
     ]);
   });
 
@@ -190,7 +188,27 @@ describe('the listener to a connection', () => {
         ['client', query('BEGIN'), query(CLAIM), query('ROLLBACK')],
         ['server', done('BEGIN'), ready('T'), done('INSERT 0 1'), ready('T'), done('ROLLBACK'), ready('I')],
       ]),
-    ).toEqual([[], [], ['claim before COMMIT'], [], [], [], ['claim before COMMIT'], [], [], []]);
+    ).toEqual([
+      ...[[], [], ['claim before COMMIT'], []],
+      ...[[], [], ['claim before COMMIT'], []],
+      ...[[], []],
+    ]);
+  });
+
+  it.each<['done' | 'failed', Turn]>([
+    ['done', ['server', done('SELECT 2')]],
+    ['failed', ['server', error]],
+  ])('knows of a write that is sent together with its COMMIT when it is %s', (outcome, answer) => {
+    const conversation = new Conversation();
+    const flight: Turn = ['client', prepare('', `WITH m AS (${BALANCES}) ${LINES}`), execute(''), sync];
+    expect(pointsOf([['client', query('BEGIN')]], conversation)).toEqual([[]]);
+    expect(pointsOf([[...flight, query('COMMIT')]], conversation)).toEqual([
+      ['grant before its first write', 'grant inside', 'grant before COMMIT'],
+    ]);
+    pointsOf([['server', done('BEGIN'), ready('T')]], conversation);
+    expect(conversation.written).toBeUndefined();
+    pointsOf([answer], conversation);
+    expect(conversation.written).toBe(outcome);
   });
 
   it('knows the process at the other end', () => {
