@@ -6,6 +6,15 @@ import { Client, type QueryResultRow } from 'pg';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
 
 const SERVING_TIMEOUT_MS = 60_000;
+/** How often a statement is cancelled before anybody looks whether it was: about a millisecond of it. */
+const STORM = 500;
+/** A link that went silent goes on owing an answer. */
+const MAX_STORMS = 200;
+const CANCEL = 'SELECT count(pg_cancel_backend($1)) FROM generate_series(1, $2)';
+const CANCEL_BUSY = `
+  SELECT pid FROM (SELECT pid, row_number() OVER (ORDER BY pid) - 1 AS no, count(*) OVER () AS all
+                     FROM pg_stat_activity WHERE pid = ANY ($1) AND state = 'active') AS busy
+   WHERE no = $2 % busy.all AND pg_cancel_backend(pid)`;
 
 /** A folder that the account of PostgreSQL may enter too. */
 export function makeRunFolder(): string {
@@ -47,13 +56,40 @@ export class Cluster {
     return answer?.isSent ?? false;
   }
 
+  /**
+   * With `pg_cancel_backend`, again and again, from when `go` sets something going: nobody can aim at what runs for some
+   * microseconds, and a process that waits to be asked takes no notice.
+   */
+  async cancelWhile(pid: number, isUnderWay: () => boolean, go: () => void): Promise<void> {
+    await this.connected(async (client) => {
+      // the first time it would come too late
+      await client.query(CANCEL, [pid, 0]);
+      const storm = client.query(CANCEL, [pid, STORM]);
+      go();
+      await storm;
+      for (let storms = 1; storms < MAX_STORMS && isUnderWay(); storms += 1) {
+        await client.query(CANCEL, [pid, STORM]);
+      }
+    }).catch(() => undefined);
+  }
+
+  /** With `pg_cancel_backend`, one of these that are busy. @returns which; undefined when none is, or nobody could be asked */
+  async cancelBusy(pids: number[], which: number): Promise<number | undefined> {
+    const [answer] = await this.query<{ pid: number }>(CANCEL_BUSY, [pids, which]).catch(() => []);
+    return answer?.pid;
+  }
+
   /** On a connection of its own, past every proxy. */
-  async query<Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+  query<Row extends QueryResultRow>(sql: string, values: unknown[] = []): Promise<Row[]> {
+    return this.connected(async (client) => (await client.query<Row>(sql, values)).rows);
+  }
+
+  private async connected<T>(work: (client: Client) => Promise<T>): Promise<T> {
     const client = new Client({ connectionString: this.url, connectionTimeoutMillis: 3_000 });
     client.on('error', () => undefined);
     try {
       await client.connect();
-      return (await client.query<Row>(sql, values)).rows;
+      return await work(client);
     } finally {
       await client.end().catch(() => undefined);
     }

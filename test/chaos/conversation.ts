@@ -2,6 +2,10 @@ import { strings, type Message } from './wire';
 
 /** Where a transaction can be struck. What is `before` is held on its way to the server, what is `after` on its way back. */
 export const POINTS = [
+  'at BEGIN',
+  'at the lock on the code',
+  'at the locks on the balances',
+  'claim before its write',
   'claim before COMMIT',
   'claim after COMMIT',
   'grant before its first write',
@@ -17,9 +21,13 @@ export type Point = (typeof POINTS)[number];
 const BEGINS = /(^|;)\s*(begin|start\s+transaction)\b/i;
 const COMMITS = /(^|;)\s*commit\b/i;
 const ROLLS_BACK = /(^|;)\s*rollback\b(?!\s+to\b)/i;
+const LOCKS_CODE = /\breferral_codes\b.*\bfor\s+(no\s+key\s+)?update\b/is;
+const LOCKS_BALANCES = /\bbalances\b.*\bfor\s+(no\s+key\s+)?update\b/is;
 const CLAIMS = /\binsert\s+into\s+"?referral_claims\b/i;
 const GRANTS_BY_HAND = /\binsert\s+into\s+"?admin_grants\b/i;
 const MOVES_MONEY = /\b(insert\s+into\s+"?currency_transactions|update\s+"?balances)\b/i;
+/** As it stands in an error. Its SQLSTATE, 57014, is also that of a statement that took too long. */
+const CANCELLED = 'Mcanceling statement due to user request\0';
 
 interface Transaction {
   /** Opened by BEGIN; otherwise it ends with its statement. */
@@ -51,12 +59,19 @@ interface Request {
 export class Conversation {
   /** The process that serves this connection. */
   backendPid?: number;
+  /** Statements that were cancelled. */
+  cancelled = 0;
   private readonly statements = new Map<string, string>();
   private readonly portals = new Map<string, string>();
   private readonly requests: Request[] = [];
   private transaction = newTransaction();
   /** The one that stood at `grant inside` last. */
   private inside?: Transaction;
+
+  /** The server owes an answer. */
+  get isBusy(): boolean {
+    return this.requests.length > 0;
+  }
 
   /** What became of the write of whoever stood at `grant inside` last; undefined while that is under way. */
   get written(): 'done' | 'failed' | undefined {
@@ -99,7 +114,7 @@ export class Conversation {
       case 's':
         return this.complete('');
       case 'E':
-        this.fail();
+        this.fail(body);
         return [];
       case 'Z':
         return this.ready();
@@ -110,9 +125,11 @@ export class Conversation {
 
   private run(sql: string, kind: 'simple' | 'execute'): Point[] {
     const { transaction } = this;
-    const points: Point[] = this.goOn();
+    const points: Point[] = [...this.goOn(), ...locksIn(sql)];
     const movesMoney = MOVES_MONEY.test(sql);
     const isFirstWrite = movesMoney && !transaction.movesMoney;
+    if (BEGINS.test(sql)) points.push('at BEGIN');
+    if (CLAIMS.test(sql)) points.push('claim before its write');
     transaction.isExplicit ||= BEGINS.test(sql);
     transaction.claims ||= CLAIMS.test(sql);
     transaction.grantsByHand ||= GRANTS_BY_HAND.test(sql);
@@ -160,7 +177,8 @@ export class Conversation {
   }
 
   /** After an error the server passes over everything up to the next sync. */
-  private fail(): void {
+  private fail(error: Buffer): void {
+    if (error.includes(CANCELLED)) this.cancelled += 1;
     while (this.requests[0]?.kind === 'execute') failed(this.requests.shift());
     failed(this.requests[0]);
   }
@@ -183,6 +201,11 @@ function failed(request: Request | undefined): void {
   if (request === undefined) return;
   request.failed = true;
   if (request.movesMoney) request.transaction.moved ??= 'failed';
+}
+
+function locksIn(sql: string): Point[] {
+  if (LOCKS_CODE.test(sql)) return ['at the lock on the code'];
+  return LOCKS_BALANCES.test(sql) ? ['at the locks on the balances'] : [];
 }
 
 function subjectOf(transaction: Transaction): 'claim' | 'admin grant' | 'grant' | undefined {

@@ -7,6 +7,7 @@ export const KINDS = [
   'kill -9 backend',
   'pg_terminate_backend',
   'kill -9 postmaster',
+  'pg_cancel_backend',
   'cut link',
   'mute link',
   'black-hole link',
@@ -25,7 +26,7 @@ export interface PlannedFault extends Fault {
   afterMs: number;
   /** Which app is struck `at random`, as an index into all. */
   app: number;
-  /** Which of its connections: one of those there are, counted round. */
+  /** Which of its connections: one of those there are, or of those that are busy, counted round. */
   link: number;
   /** How long a mute link is mute: below and above what the app waits for an answer. */
   muteMs: number;
@@ -43,6 +44,8 @@ const PLACES: Record<Kind, Place[]> = {
   'kill -9 backend': ['claim before COMMIT', 'claim after COMMIT', 'grant inside', 'at random'],
   pg_terminate_backend: ['claim before COMMIT', 'claim after COMMIT', 'grant inside', 'at random'],
   'kill -9 postmaster': ['claim after COMMIT', 'grant inside', 'at random'],
+  // what stands at the point goes out, and is cancelled while it runs: nothing runs after COMMIT
+  pg_cancel_backend: [...POINTS.filter((point) => !/inside|after/.test(point)), 'at random'],
   'cut link': ROUND_COMMIT,
   'mute link': ROUND_COMMIT,
   'black-hole link': ROUND_COMMIT,

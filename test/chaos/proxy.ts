@@ -87,6 +87,16 @@ export class Link {
     return this.server.destroyed ? undefined : this.conversation.backendPid;
   }
 
+  /** The app waits for an answer. */
+  get isBusy(): boolean {
+    return this.conversation.isBusy;
+  }
+
+  /** Statements that PostgreSQL has cancelled on it. */
+  get cancelled(): number {
+    return this.conversation.cancelled;
+  }
+
   /** For whoever stands at `grant inside`, once it is known: whether the write before that was done. */
   written(): Promise<boolean> {
     return new Promise((resolve) => {

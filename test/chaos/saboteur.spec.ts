@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { cloneDatabase, type TestDatabase } from '../support/world';
 import type { AppProcess } from './app-process';
-import type { Cluster } from './cluster';
+import { Cluster } from './cluster';
 import type { Fault, PlannedFault } from './plan';
 import { Proxy } from './proxy';
 import { Saboteur, type Instance, type Strike } from './saboteur';
@@ -83,6 +83,48 @@ describe('inside a grant', () => {
     expect((await client.query('SELECT 1 AS one')).rows).toEqual([{ one: 1 }]);
     expect(strikes).toEqual([]);
   });
+});
+
+describe('a cancelled statement', () => {
+  const cluster = Object.create(Cluster.prototype, { url: { get: () => database.url } }) as Cluster;
+
+  beforeAll(async () => {
+    await admin.query(`CREATE FUNCTION take_long() RETURNS trigger LANGUAGE plpgsql AS
+                         $$ BEGIN PERFORM pg_sleep(10); RETURN NEW; END $$`);
+    await admin.query(`CREATE TRIGGER takes_long BEFORE INSERT ON referral_claims
+                         FOR EACH ROW WHEN (NEW.made_by = 'slow') EXECUTE FUNCTION take_long()`);
+  });
+
+  it('is the one that stands at the point, and its link lives on', async () => {
+    const fault = { kind: 'pg_cancel_backend', place: 'claim before its write' } as const;
+    const { url, strikes } = await sabotage(fault, cluster);
+    await expectCancelled(await visitor(url), strikes);
+    expect(strikes).toMatchObject([{ fault }]);
+  });
+
+  it('is, at random, one of a link that is busy: none is struck before there is one', async () => {
+    const fault = { kind: 'pg_cancel_backend', place: 'at random' } as const;
+    let tries = 0;
+    const { url, strikes } = await sabotage(fault, {
+      cancelBusy: (pids, which) => {
+        tries += 1;
+        return cluster.cancelBusy(pids, which);
+      },
+    });
+    const client = await visitor(url);
+    while (tries < 3) await sleep(10);
+    expect(strikes).toEqual([]);
+    await expectCancelled(client, strikes);
+    expect(strikes).toMatchObject([{ fault }]);
+  });
+
+  async function expectCancelled(client: Client, strikes: Strike[]): Promise<void> {
+    await expect(claim(client, 'slow')).rejects.toMatchObject({ code: '57014' });
+    await client.query('ROLLBACK');
+    while (strikes.length === 0) await sleep(10);
+    await claim(client, 'quick');
+    expect(await claims()).toEqual(['quick']);
+  }
 });
 
 /** One instance without an app, behind a proxy, on which this fault is armed and no other comes after it. */

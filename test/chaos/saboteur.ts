@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { AppProcess } from './app-process';
 import type { Cluster } from './cluster';
 import type { Point } from './conversation';
@@ -5,6 +6,8 @@ import type { PlannedFault } from './plan';
 import type { Lane, Link, Proxy } from './proxy';
 
 const TICK_MS = 50;
+/** By then a statement that was cancelled says so. */
+const CANCEL_SHOWS_MS = 100;
 /** Answers that clients must have got between one fault and the next. */
 const ANSWERS_BETWEEN = 5;
 
@@ -106,6 +109,8 @@ export class Saboteur {
         return this.terminateInstead(lane, link);
       case 'kill -9 postmaster':
         return instead(lane, this.cluster.killPostmaster());
+      case 'pg_cancel_backend':
+        return this.cancel(lane, link);
       case 'cut link':
         link.cut();
         return true;
@@ -139,6 +144,8 @@ export class Saboteur {
         return this.terminate(one);
       case 'kill -9 postmaster':
         return this.cluster.killPostmaster();
+      case 'pg_cancel_backend':
+        return this.cancelBusy(links, link);
       case 'cut link':
         for (const link of links) link.cut();
         return links.length > 0;
@@ -157,6 +164,31 @@ export class Saboteur {
     const struck = instead(lane, await this.terminate(link));
     lane.letGo();
     return struck;
+  }
+
+  /** What stands at the point is not lost: it goes out, and is cancelled while it runs. */
+  private async cancel(lane: Lane, link: Link): Promise<boolean> {
+    const { backendPid, cancelled } = link;
+    if (backendPid === undefined) return false;
+    const isStruck = () => link.cancelled > cancelled;
+    lane.hold();
+    await this.cluster.cancelWhile(
+      backendPid,
+      () => link.isBusy && !isStruck(),
+      () => lane.letGo(),
+    );
+    lane.letGo();
+    return isStruck();
+  }
+
+  private async cancelBusy(links: Link[], which: number): Promise<boolean> {
+    const before = new Map(links.map((link) => [link.backendPid, link.cancelled]));
+    const pids = [...before.keys()].filter((pid) => pid !== undefined);
+    const pid = await this.cluster.cancelBusy(pids, which);
+    await sleep(CANCEL_SHOWS_MS);
+    return links.some(
+      ({ backendPid, cancelled }) => backendPid === pid && cancelled > (before.get(pid) ?? 0),
+    );
   }
 
   private async terminate(link: Link | undefined): Promise<boolean> {

@@ -84,7 +84,25 @@ describe('the listener to a connection', () => {
         ['client', query('COMMIT')],
         ['server', done('COMMIT'), ready('I')],
       ]).filter((points) => points.length > 0),
-    ).toEqual([['claim before COMMIT'], ['claim after COMMIT']]);
+    ).toEqual([['at BEGIN'], ['claim before its write'], ['claim before COMMIT'], ['claim after COMMIT']]);
+  });
+
+  it('hears the locks of a claim and of a grant', () => {
+    const lock = (table: string, how: string) =>
+      query(`SELECT t.id FROM "${table}" "t"\n WHERE t.id = 1\n ${how}`);
+    expect(
+      pointsOf([
+        ['client', lock('referral_codes', 'FOR UPDATE')],
+        ['client', lock('referral_codes', 'FOR NO KEY UPDATE OF t')],
+        ['client', lock('balances', 'ORDER BY id FOR UPDATE')],
+        ['client', lock('currencies', 'FOR SHARE'), lock('balances', ''), lock('referral_codes', '')],
+      ]),
+    ).toEqual([
+      ['at the lock on the code'],
+      ['at the lock on the code'],
+      ['at the locks on the balances'],
+      [],
+    ]);
   });
 
   it('hears a grant, from its first write to its end', () => {
@@ -100,7 +118,7 @@ describe('the listener to a connection', () => {
         ['server', done('COMMIT'), ready('I')],
       ]),
     ).toEqual([
-      [],
+      ['at BEGIN'],
       [],
       ['grant before its first write'],
       [],
@@ -139,7 +157,10 @@ describe('the listener to a connection', () => {
     ).toEqual([
       [],
       [],
-      [...['grant before its first write', 'grant before COMMIT'], 'grant before its first write'],
+      [
+        ...['at BEGIN', 'grant before its first write', 'grant before COMMIT'],
+        ...['at BEGIN', 'grant before its first write'],
+      ],
       ['grant after COMMIT', 'after a grant'],
     ]);
   });
@@ -155,10 +176,10 @@ describe('the listener to a connection', () => {
         ['server', done('BEGIN'), done('INSERT 0 1'), done('COMMIT'), ready('I')],
       ]),
     ).toEqual([
-      ['claim before COMMIT'],
+      ['claim before its write', 'claim before COMMIT'],
       [],
       ['claim after COMMIT'],
-      ['claim before COMMIT'],
+      ['at BEGIN', 'claim before its write', 'claim before COMMIT'],
       ['claim after COMMIT'],
     ]);
   });
@@ -171,7 +192,7 @@ describe('the listener to a connection', () => {
           ...(['server', done(tag), ready('T')] as const),
         ]),
       ]).filter((points) => points.length > 0),
-    ).toEqual([['admin grant before COMMIT'], ['admin grant after COMMIT']]);
+    ).toEqual([['at BEGIN', 'admin grant before COMMIT'], ['admin grant after COMMIT']]);
   });
 
   it('takes no failed COMMIT for one, and nothing of it into the next transaction', () => {
@@ -189,9 +210,9 @@ describe('the listener to a connection', () => {
         ['server', done('BEGIN'), ready('T'), done('INSERT 0 1'), ready('T'), done('ROLLBACK'), ready('I')],
       ]),
     ).toEqual([
-      ...[[], [], ['claim before COMMIT'], []],
-      ...[[], [], ['claim before COMMIT'], []],
-      ...[[], []],
+      ...[['at BEGIN', 'claim before its write'], [], ['claim before COMMIT'], []],
+      ...[['at BEGIN'], [], ['claim before its write', 'claim before its write', 'claim before COMMIT'], []],
+      ...[['at BEGIN', 'claim before its write'], []],
     ]);
   });
 
@@ -201,7 +222,7 @@ describe('the listener to a connection', () => {
   ])('knows of a write that is sent together with its COMMIT when it is %s', (outcome, answer) => {
     const conversation = new Conversation();
     const flight: Turn = ['client', prepare('', `WITH m AS (${BALANCES}) ${LINES}`), execute(''), sync];
-    expect(pointsOf([['client', query('BEGIN')]], conversation)).toEqual([[]]);
+    expect(pointsOf([['client', query('BEGIN')]], conversation)).toEqual([['at BEGIN']]);
     expect(pointsOf([[...flight, query('COMMIT')]], conversation)).toEqual([
       ['grant before its first write', 'grant inside', 'grant before COMMIT'],
     ]);
@@ -209,6 +230,15 @@ describe('the listener to a connection', () => {
     expect(conversation.written).toBeUndefined();
     pointsOf([answer], conversation);
     expect(conversation.written).toBe(outcome);
+  });
+
+  it('counts the statements that were cancelled, not those that took too long', () => {
+    const conversation = new Conversation();
+    const cancelledBy = (why: string) =>
+      message('E', 'SERROR', 'C57014', `Mcanceling statement due to ${why}`, Buffer.alloc(1));
+    const [cancelled, tooLong] = [cancelledBy('user request'), cancelledBy('statement timeout')];
+    pointsOf([['server', cancelled, ready('I'), tooLong, ready('I'), error, cancelled]], conversation);
+    expect(conversation.cancelled).toBe(2);
   });
 
   it('knows the process at the other end', () => {
