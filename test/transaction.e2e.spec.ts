@@ -2,6 +2,7 @@ import { DataSource, QueryRunnerAlreadyReleasedError, type QueryRunner } from 't
 import { CommitUnknownError, isDatabaseUnavailable, LostLinkError } from '../src/common/database-error';
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
+import { Project } from '../src/projects/project.entity';
 import { RewardsService } from '../src/rewards/rewards.service';
 import { TcpProxy, type Verdict } from './support/tcp-proxy';
 import {
@@ -208,15 +209,22 @@ describe('inTransaction', () => {
     expect(await world.db.query(`SELECT id FROM projects WHERE name = 'rolled back'`)).toEqual([]);
   });
 
-  it('says that the database is away when its connection was ended between two statements', async () => {
-    const interrupted = inTransaction(world.db, async (queryRunner) => {
-      await loseLink(queryRunner);
-      await queryRunner.query(`SELECT 1`);
-    });
-    const error: unknown = await interrupted.catch((thrown: unknown) => thrown);
-    expect(error).toBeInstanceOf(LostLinkError);
-    expect(isDatabaseUnavailable(error)).toBe(true);
-  });
+  it.each<[string, (queryRunner: QueryRunner) => Promise<unknown>]>([
+    ['runner', (queryRunner) => queryRunner.query(`SELECT 1`)],
+    ['manager', ({ manager }) => manager.query(`SELECT 1`)],
+    ['repository', ({ manager }) => manager.find(Project)],
+  ])(
+    'says that the database is away when its connection was ended between two statements: %s',
+    async (_, ask) => {
+      const interrupted = inTransaction(world.db, async (queryRunner) => {
+        await loseLink(queryRunner);
+        await ask(queryRunner);
+      });
+      const error: unknown = await interrupted.catch((thrown: unknown) => thrown);
+      expect(error).toBeInstanceOf(LostLinkError);
+      expect(isDatabaseUnavailable(error)).toBe(true);
+    },
+  );
 
   it('and also when that was before COMMIT, whose outcome is looked up', async () => {
     const error: unknown = await inTransaction(world.db, loseLink).catch((thrown: unknown) => thrown);

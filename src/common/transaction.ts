@@ -1,5 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { QueryRunnerAlreadyReleasedError, type DataSource, type QueryRunner } from 'typeorm';
+import {
+  QueryRunnerAlreadyReleasedError,
+  QueryRunnerProviderAlreadyReleasedError,
+  type DataSource,
+  type QueryRunner,
+} from 'typeorm';
 import {
   CommitUnknownError,
   isDatabaseUnavailable,
@@ -10,6 +15,8 @@ import {
 import { rowsOf, send, type Rows, type Statement } from './statements';
 
 const MAX_TRIES = 3;
+/** The second is what an entity manager says of its runner. */
+const RELEASED = [QueryRunnerAlreadyReleasedError, QueryRunnerProviderAlreadyReleasedError];
 
 /**
  * The one way to open a transaction (READ COMMITTED). Commits what `work` did, or rolls back and rethrows.
@@ -92,7 +99,7 @@ async function commit(queryRunner: QueryRunner): Promise<void> {
  * transaction runs nobody else releases it; a runner that is used after its transaction is a mistake and stays one.
  */
 function explain(error: unknown, { isReleased }: QueryRunner): unknown {
-  return isReleased && error instanceof QueryRunnerAlreadyReleasedError ? new LostLinkError(error) : error;
+  return isReleased && RELEASED.some((kind) => error instanceof kind) ? new LostLinkError(error) : error;
 }
 
 /** The first error is the one worth reporting. */
