@@ -15,6 +15,8 @@ const open = (url: string) => new DataSource(dataSourceOptions({ url, poolSize: 
 const one = <Row>(text: string, ...values: Statement['values']) => ({ text, values }) as Statement<Row>;
 const write = (name: string) => one<{ name: string }>(`INSERT INTO wells VALUES ($1) RETURNING name`, name);
 const failing = one(`SELECT 1 / $1::int`, 0);
+const cyclic: Record<string, unknown> = {};
+cyclic.itself = cyclic;
 const wells = async (of = db) =>
   (await of.query<{ name: string }[]>(`SELECT name FROM wells ORDER BY name`)).map(({ name }) => name);
 
@@ -40,6 +42,19 @@ it('fail with the first error, and nothing of the transaction is done', async ()
   const work = inTransaction(db, (queryRunner) => sendTogether(queryRunner, write('a'), failing, write('b')));
   await expect(work).rejects.toMatchObject({ code: '22012' });
   expect(await wells()).toEqual([]);
+});
+
+it.each([
+  ['PostgreSQL refuses', failing],
+  ['pg cannot write', one(`SELECT $1::text`, { toPostgres: () => cyclic } as unknown as string)],
+])('do not run after one that %s, and are prepared and run when they come again', async (_, spoiled) => {
+  await db.query(`CREATE SEQUENCE runs`);
+  const count = one<{ no: number }>(`SELECT nextval('runs') AS no`);
+  const work = (...statements: Statement[]) =>
+    inTransaction(db, (queryRunner) => sendTogether(queryRunner, ...statements));
+  await expect(work(write('a'), spoiled, count, write('b'))).rejects.toThrow();
+  expect(await work(count, write('c'), write('b'))).toEqual([[{ no: 1 }], [{ name: 'c' }], [{ name: 'b' }]]);
+  expect(await wells()).toEqual(['b', 'c']);
 });
 
 describe('with the COMMIT', () => {

@@ -1,10 +1,7 @@
 import type { QueryResult } from 'pg';
 import { QueryRunnerAlreadyReleasedError, type QueryRunner } from 'typeorm';
 
-/**
- * What the driver can always put on the wire: a statement that failed there would be missing among those that are
- * sent together, and the COMMIT behind them would not know.
- */
+/** What the driver can always put on the wire. */
 export type Value = string | number | boolean | Date | Buffer | null | readonly (string | number)[];
 
 /** A statement and its values, which somebody else decides when to send. */
@@ -65,8 +62,8 @@ interface Connection {
 }
 
 /**
- * Sends statements at once and waits for all of them: one round trip. The server runs them one after the other, so
- * each sees what was committed while those before it waited for a lock.
+ * Sends statements at once and waits for all of them: one round trip (`Flight`). The server runs them one after the other,
+ * so that each sees what was committed while those before it waited for a lock, and none after one that failed.
  *
  * @throws what the first of them failed with that failed
  */

@@ -66,6 +66,12 @@ export class Flight {
     });
   }
 
+  /** What to hand to pg: of one statement alone nothing is left to arrange. */
+  get query(): Flight | PgQuery {
+    const [first = this, ...others] = this.statements;
+    return others.length === 0 ? first : this;
+  }
+
   /** pg keeps under these what it has prepared. */
   get name(): string | undefined {
     return this.statements[this.current]?.name;

@@ -109,7 +109,7 @@ export class ResilientClient extends Client {
   private depart(): void {
     const { flight } = this;
     this.flight = undefined;
-    if (flight !== undefined) this.ask(flight);
+    if (flight !== undefined) this.ask(flight.query);
   }
 
   private boardAgainIfStale(text: string, values: unknown[]): Promise<QueryResult> {

@@ -37,8 +37,6 @@ interface Transaction {
   movesMoney: boolean;
   /** What became of the first write of money, once it is answered. */
   moved?: 'done' | 'failed';
-  /** The server answers the first write of money without waiting for more. */
-  isSynced: boolean;
   /** Something was sent after that. */
   wentOn: boolean;
 }
@@ -134,7 +132,6 @@ export class Conversation {
     transaction.claims ||= CLAIMS.test(sql);
     transaction.grantsByHand ||= GRANTS_BY_HAND.test(sql);
     transaction.movesMoney ||= movesMoney;
-    transaction.isSynced ||= movesMoney && kind === 'simple';
     const subject = subjectOf(transaction);
     if (isFirstWrite && subject === 'grant') points.push('grant before its first write');
 
@@ -145,10 +142,10 @@ export class Conversation {
     return points;
   }
 
-  /** What a grant sends after its first write, if that is answered whatever is sent. */
+  /** What a grant sends after its first write. */
   private goOn(): Point[] {
     const { transaction } = this;
-    if (subjectOf(transaction) !== 'grant' || !transaction.isSynced || transaction.wentOn) return [];
+    if (subjectOf(transaction) !== 'grant' || transaction.wentOn) return [];
     transaction.wentOn = true;
     this.inside = transaction;
     return ['grant inside'];
@@ -157,7 +154,6 @@ export class Conversation {
   /** Ends a transaction that no BEGIN opened. */
   private sync(): Point[] {
     const { transaction } = this;
-    transaction.isSynced = transaction.movesMoney;
     const commits = !transaction.isExplicit;
     const subject = subjectOf(transaction);
     this.requests.push({ kind: 'sync', transaction, movesMoney: false, commits, failed: false });
@@ -191,10 +187,7 @@ export class Conversation {
 }
 
 function newTransaction(): Transaction {
-  return {
-    ...{ isExplicit: false, claims: false, grantsByHand: false },
-    ...{ movesMoney: false, isSynced: false, wentOn: false },
-  };
+  return { isExplicit: false, claims: false, grantsByHand: false, movesMoney: false, wentOn: false };
 }
 
 function failed(request: Request | undefined): void {

@@ -4,6 +4,8 @@ import { MessageReader } from './wire';
 
 /** How long the server goes on believing in a client that gave up a black-holed link. */
 const BLACK_HOLE_LINGER_MS = 6_000;
+/** The message that asks for the answers that there are. */
+const FLUSH = Buffer.from([0x48, 0, 0, 0, 4]);
 
 /**
  * Asked before a message that stands at a point is passed on. It may do something to the link or to its lane; whatever
@@ -102,6 +104,8 @@ export class Link {
     return new Promise((resolve) => {
       this.tellWritten = resolve;
       this.lookAtWrite();
+      // what is held may hold the Sync up to which the server keeps its answers to itself
+      this.server.write(FLUSH);
     });
   }
 

@@ -158,7 +158,7 @@ describe('the listener to a connection', () => {
       [],
       [],
       [
-        ...['at BEGIN', 'grant before its first write', 'grant before COMMIT'],
+        ...['at BEGIN', 'grant before its first write', 'grant inside', 'grant before COMMIT'],
         ...['at BEGIN', 'grant before its first write'],
       ],
       ['grant after COMMIT', 'after a grant'],
