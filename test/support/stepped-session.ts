@@ -1,5 +1,4 @@
 import { EventEmitter } from 'node:events';
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Client, Pool } from 'pg';
 import { Footprints, NOTHING, union, type Effect, type Footprint } from './footprint';
 import { startWorld, type World } from './world';
@@ -44,7 +43,7 @@ export async function openSessions({ db }: World): Promise<Sessions> {
  */
 export class SteppedSession {
   private readonly gated = new WeakSet<Client>();
-  /** What the open transaction of a connection did so far. */
+  /** What the open transaction of a connection did so far. One that has only begun is not known to the server yet. */
   private done = new WeakMap<Client, Footprint>();
   private readonly waiting: Waiting[] = [];
   private readonly changes = new EventEmitter();
@@ -105,7 +104,8 @@ export class SteppedSession {
     const step = this.waiting.shift();
     if (step === undefined) throw new Error(`Nothing of ${this.name} waits`);
     const { ends, ...own } = this.effectOf(step);
-    this.done.set(step.client, ends ? NOTHING : union(this.doneBy(step.client), own));
+    if (ends) this.done.delete(step.client);
+    else this.done.set(step.client, union(this.doneBy(step.client), own));
     this.running = step;
     step.go();
   }
@@ -140,6 +140,11 @@ export class SteppedSession {
       if (text === undefined || typeof args.at(-1) === 'function') {
         throw new Error('Only statements that give a promise can be stepped');
       }
+      if (BEGINS.test(text)) {
+        // it leaves with what comes next
+        this.done.set(client, NOTHING);
+        return send(...args);
+      }
       return this.step(client, text, () => send(...args));
     };
     client.query = gated as typeof client.query;
@@ -152,10 +157,7 @@ export class SteppedSession {
     this.changes.emit('change');
     await released;
     try {
-      const answer = await send();
-      // the product does not wait for it; what comes next is judged by whether it is in a transaction
-      while (BEGINS.test(text) && client.getTransactionStatus() === 'I') await nextTurn();
-      return answer;
+      return await send();
     } finally {
       if (this.running === step) this.running = undefined;
       this.changes.emit('change');
@@ -163,10 +165,10 @@ export class SteppedSession {
   }
 
   private effectOf({ client, text }: Waiting): Effect {
-    if (BEGINS.test(text)) return NOTHING;
     const own = this.footprints.of(text);
-    const isInTransaction = ['T', 'E'].includes(client.getTransactionStatus() ?? '');
-    return isInTransaction && !ENDS.test(text) ? own : { ...own, ends: union(this.doneBy(client), own) };
+    return this.done.has(client) && !ENDS.test(text)
+      ? own
+      : { ...own, ends: union(this.doneBy(client), own) };
   }
 
   private doneBy(client: Client): Footprint {
