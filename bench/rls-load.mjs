@@ -5,8 +5,8 @@ import { claimNo } from './rls-stage.mjs';
 import { connectionFor, SHAPES } from './rls-statements.mjs';
 
 /**
- * The process that makes the load for `rls.mjs`, so that it is not measured with the server. It is told one slice at a
- * time and says when it is warm and what it did.
+ * The process that makes the load for `rls.mjs`, so that it is not measured with the server. It is led through a slice step
+ * by step and answers each with what it did. A slice with an answer that is not the right one is no measurement, and fails.
  */
 
 const CLIENTS = 6;
@@ -14,40 +14,60 @@ const WARM_UP_MS = 1_000;
 
 const agent = new Agent({ keepAlive: true, maxSockets: CLIENTS });
 const connections = new Map();
+const steps = { meet, start, measure, finish };
 let projects;
+/** What runs from `start` to `finish`. */
+let load;
 
-process.on('message', async (message) => {
-  if (message.projects) ({ projects } = message);
-  else await slice(message);
+process.on('message', ({ step, ...message }) => {
+  steps[step](message).then(
+    (answer) => process.send(answer),
+    (error) => process.send({ error: error.stack }),
+  );
 });
 
-/** Runs clients for the given time; each takes the next number when it is done with one. */
-async function slice({ work, url, isProtected, from, ms }) {
+async function meet(message) {
+  ({ projects } = message);
+  return {};
+}
+
+/** Runs clients until told to finish, each of which takes the next number when it is done with one; answers when warm. */
+async function start({ work, url, isProtected, from }) {
   const act = await actor(work, url, isProtected);
-  let [next, done, ends] = [from, 0, false];
-  const client = async (no) => {
-    while (!ends) {
-      const n = next;
-      next += 1;
-      await act(claimNo(n, projects), no);
-      done += 1;
-    }
-  };
-  const clients = Array.from({ length: CLIENTS }, (_, no) => client(no));
-  await Promise.race([sleep(WARM_UP_MS), Promise.all(clients)]);
-  process.send({ warm: true });
-  const [before, start, cpu] = [done, performance.now(), process.cpuUsage()];
-  await Promise.race([sleep(ms), Promise.all(clients)]);
+  load = { next: from, done: 0, ends: false };
+  load.clients = Promise.all(Array.from({ length: CLIENTS }, (_, no) => client(act, no)));
+  await runFor(WARM_UP_MS);
+  return {};
+}
+
+async function client(act, no) {
+  while (!load.ends) {
+    const n = load.next;
+    load.next += 1;
+    await act(claimNo(n, projects), no);
+    load.done += 1;
+  }
+}
+
+async function measure({ ms }) {
+  const [before, started, cpu] = [load.done, performance.now(), process.cpuUsage()];
+  await runFor(ms);
   const used = process.cpuUsage(cpu);
-  const result = {
-    count: done - before,
-    seconds: (performance.now() - start) / 1000,
+  return {
+    count: load.done - before,
+    seconds: (performance.now() - started) / 1000,
     cpu: (used.user + used.system) / 1e6,
   };
-  ends = true;
-  process.send({ ...result, done: true });
-  await Promise.all(clients);
-  process.send({ next });
+}
+
+async function finish() {
+  load.ends = true;
+  await load.clients;
+  return { next: load.next };
+}
+
+function runFor(ms) {
+  return Promise.race([sleep(ms), load.clients]);
 }
 
 async function actor(work, url, isProtected) {

@@ -13,7 +13,7 @@ export const CLAIMED = 2_000;
 export const SERVER_ROLE = 'bench_server';
 /** For work across tenants. */
 export const OPERATOR_ROLE = 'bench_operator';
-/** Sees everything, and becomes the server's role for its transactions. */
+/** Reads everything, and becomes the server's role for its transactions: alone it may not write. */
 const WRITER_ROLE = 'bench_writer';
 const PASSWORD = 'bench';
 
@@ -74,11 +74,14 @@ export async function seed(url, { generateKey, digestOf, signSession }) {
   await client.query(
     `CREATE ROLE ${OPERATOR_ROLE} BYPASSRLS;
      CREATE ROLE ${SERVER_ROLE} LOGIN PASSWORD '${PASSWORD}' IN ROLE ${OPERATOR_ROLE};
-     CREATE ROLE ${WRITER_ROLE} LOGIN PASSWORD '${PASSWORD}' BYPASSRLS IN ROLE ${SERVER_ROLE}`,
+     CREATE ROLE ${WRITER_ROLE} LOGIN PASSWORD '${PASSWORD}' BYPASSRLS NOINHERIT IN ROLE ${SERVER_ROLE}`,
   );
   for (const role of [SERVER_ROLE, OPERATOR_ROLE]) {
     await client.query(`GRANT ALL ON ALL TABLES IN SCHEMA public TO ${role}`);
   }
+  await client.query(
+    `GRANT SELECT ON ALL TABLES IN SCHEMA public TO ${WRITER_ROLE}; GRANT UPDATE ON api_keys TO ${WRITER_ROLE}`,
+  );
   const connection = connectionFor(client, false);
   for (let n = 0; n < CLAIMED; n += 1) await SHAPES.lean(connection, claimNo(n, projects));
   await client.end();

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 /**
  * The claim and its payment as statements alone, each prepared once: what remains of the path when everything around it
- * costs nothing. `today` has the 19 statements of the server of November 2026; `lean` does the same work in 11.
+ * costs nothing. `today` has 19 statements, each a round trip, as the server had when 0007 was decided; `lean` does the same work in 11.
  */
 export const SHAPES = { today, lean };
 

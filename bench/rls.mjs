@@ -1,10 +1,9 @@
-import { fork } from 'node:child_process';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { prepare } from '../scripts/prepare.mjs';
 import { ratio, median } from './figures.mjs';
 import { urlOfDatabase, withDurablePostgres } from './postgres.mjs';
-import { startServer, stop } from './programs.mjs';
+import { startServer, startWorker, stop } from './programs.mjs';
 import { CLAIMED, CONDITIONS, copyOf, forWriter, OPERATOR_ROLE, seed, SERVER_ROLE } from './rls-stage.mjs';
 import { cpuOf } from './usage.mjs';
 
@@ -24,16 +23,15 @@ const HEADER = `| Work | Wall | a second | × | CPU s per 1,000: node | PostgreS
 | --- | --- | ---: | ---: | ---: | ---: | ---: |`;
 /** How much of the time of a slice each work gets. */
 const SHARES = { claim: 1, today: 1 / 2, lean: 1 / 2, 'my-code': 1 / 4, balances: 1 / 4 };
-/** Ways to build the wall: what a policy says, and how a server names its tenant for reads (`rls-tenant.cjs`). */
 const STATEMENTS = ['today', 'lean'];
 const ROUTES = ['claim', 'my-code', 'balances'];
+/** Ways to build the wall: what a policy says, and whether a server names its tenant for reads (`rls-tenant.cjs`). */
 const VARIANTS = [
   { name: 'none, as a control', works: STATEMENTS },
   { name: 'none, as a control', works: ROUTES },
   { name: 'evaluated once', condition: CONDITIONS.once, works: STATEMENTS },
-  { name: 'a transaction for each read', condition: CONDITIONS.each, reads: 'transaction', works: ROUTES },
+  { name: 'transactions and reads', condition: CONDITIONS.each, reads: 'named', works: ROUTES },
   { name: 'transactions only', condition: CONDITIONS.each, reads: 'never', works: ['claim'] },
-  { name: 'the connection remembers', condition: CONDITIONS.each, reads: 'session', works: ROUTES },
   { name: 'evaluated for each row', condition: CONDITIONS.each, works: STATEMENTS },
 ];
 const SECRET = 'only for the length of a benchmark';
@@ -51,23 +49,15 @@ const credentials = {
   signSession: async (claims) => (await signSessionToken(claims, SECRET, 86_400)).token,
 };
 
-const children = [];
-await withDurablePostgres(EmbeddedPostgres, async (url, admin) => {
-  try {
-    await measure(url, admin);
-  } finally {
-    for (const child of children) await stop(child);
-  }
-});
+await withDurablePostgres(EmbeddedPostgres, measure);
 
 async function measure(url, admin) {
   await admin.query('CREATE DATABASE bench');
   const source = urlOfDatabase(url, 'bench');
   await migrate(source);
   const projects = await seed(source, credentials);
-  const generators = [0, 1].map(() => fork(join(import.meta.dirname, 'rls-load.mjs')));
-  children.push(...generators);
-  for (const generator of generators) generator.send({ projects });
+  const generators = [0, 1].map(() => startWorker('bench/rls-load.mjs'));
+  for (const generator of generators) await generator.ask({ step: 'meet', projects });
   console.log(`${cpus().length} × ${cpus()[0]?.model}, Node ${process.versions.node}, ${ROUNDS} rounds\n`);
   console.log(HEADER);
   for (const [no, variant] of VARIANTS.entries()) {
@@ -105,7 +95,6 @@ async function serve(url, reads, projects) {
     RLS_PROJECTS: JSON.stringify((projects ?? []).map(({ id }) => id)),
   };
   const server = await startServer('dist/src/main.js', env, { nodeOptions });
-  children.push(server.child);
   return { ...server, database: databaseOf(url) };
 }
 
@@ -117,8 +106,8 @@ async function compare({ admin, generators, next }, work, pair) {
     const slices = pair.map(async ({ url, database = databaseOf(url), pid, isProtected }, side) => {
       const generator = generators[(side + round + 1) % 2];
       const task = { work, url, isProtected, from: next[side], ms: SHARES[work] * SECONDS * 1000 };
-      const { figures, last } = await slice({ admin, generator, database, pid }, task);
-      next[side] = last;
+      const { figures, next: free } = await slice({ admin, generator, database, pid }, task);
+      next[side] = free;
       return figures;
     });
     const figures = await Promise.all(slices);
@@ -127,32 +116,19 @@ async function compare({ admin, generators, next }, work, pair) {
   return rounds;
 }
 
-async function slice({ admin, generator, database, pid }, task) {
-  const [warm, done, after] = ['warm', 'done', 'next'].map((key) => tell(generator, key));
-  generator.send(task);
-  await warm;
+async function slice({ admin, generator, database, pid }, { ms, ...task }) {
+  await generator.ask({ step: 'start', ...task });
   const start = await cpu(admin, database, pid);
-  const result = await done;
+  const result = await generator.ask({ step: 'measure', ms });
   const end = await cpu(admin, database, pid);
+  const { next } = await generator.ask({ step: 'finish' });
   const perThousand = (seconds) => (seconds / result.count) * 1000;
   const figures = {
     perSecond: result.count / result.seconds,
     node: perThousand(pid === undefined ? result.cpu : end.node - start.node),
     postgres: perThousand(used(start.connections, end.connections)),
   };
-  return { figures, last: (await after).next };
-}
-
-function tell(child, key) {
-  return new Promise((resolve, reject) => {
-    const onExit = (code) => reject(new Error(`The load generator ended with ${code}`));
-    const onMessage = (message) => {
-      if (!(key in message)) return;
-      child.off('message', onMessage).off('exit', onExit);
-      resolve(message);
-    };
-    child.on('message', onMessage).on('exit', onExit);
-  });
+  return { figures, next };
 }
 
 /** Seconds that each process has used so far: the server's, and those of its connections. */
