@@ -32,7 +32,7 @@ describe('the house rules', () => {
     [
       'balances and the ledger are written in one place',
       /(INTO|UPDATE) (balances|currency_transactions)\b/,
-      ['src/currency/ledger.service.ts'],
+      ['src/currency/ledger-statements.ts'],
     ],
     ['promises are written in one place', /(INTO|UPDATE) reward_grants\b/, ['src/rewards/reward-grants.ts']],
   ])('%s', (_, pattern, files) => {
