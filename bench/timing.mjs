@@ -12,7 +12,12 @@ import { quantile, samplesToTell, separation } from './statistics.mjs';
  *   npm run bench:timing [-- samples of each kind]
  */
 
-const SAMPLES = Number(process.argv[2] ?? 4_000);
+const [, , asked = '4000'] = process.argv;
+if (!/^[1-9]\d*$/.test(asked)) {
+  console.error('Usage: npm run bench:timing [-- samples of each kind]');
+  process.exit(2);
+}
+const SAMPLES = Number(asked);
 const WARM_UP = 200;
 const PERCENTILES = [0.05, 0.25, 0.5, 0.75, 0.95, 0.99];
 /** As many codes of each kind, tried in turn; the index that they are in has some depth. */

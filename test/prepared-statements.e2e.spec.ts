@@ -173,6 +173,10 @@ describe('a migration under a server that is warm', () => {
     ['locks the code', 'ALTER TABLE referral_codes ALTER COLUMN current_uses TYPE bigint'],
     ['stores the claim', 'ALTER TABLE referral_claims ALTER COLUMN claimed_at TYPE timestamptz(3)'],
     ['pays', 'ALTER TABLE reward_grants ALTER COLUMN attempts TYPE bigint'],
+    ['reads the limit', 'ALTER TABLE projects ALTER COLUMN max_claims_per_user TYPE bigint'],
+    ['reads the key', 'ALTER TABLE claim_idempotency_keys ALTER COLUMN request_digest TYPE text'],
+    ['locks the balances', 'ALTER TABLE balances ALTER COLUMN last_entry_no TYPE integer'],
+    ['locks the currencies', 'ALTER TABLE currencies ALTER COLUMN code TYPE varchar(100)'],
     ['lists balances', 'ALTER TABLE currencies ALTER COLUMN name TYPE varchar(100)'],
   ])('is noticed by none of its users, though it changes what the statement returns that %s', (_, ddl) =>
     onWorld({ databasePoolSize: POOL_SIZE }, async (world) => {

@@ -57,6 +57,15 @@ it.each([
   expect(await wells()).toEqual(['b', 'c']);
 });
 
+it('outside of a transaction stand each for itself', async () => {
+  const queryRunner = db.createQueryRunner();
+  const sent = [failing, write('a')].map(({ text, values }) => queryRunner.query(text, values));
+  const answers = await Promise.allSettled(sent);
+  await queryRunner.release();
+  expect(answers.map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+  expect(await wells()).toEqual(['a']);
+});
+
 describe('with the COMMIT', () => {
   it('are done when it is', async () => {
     const rows = await inTransaction(db, (queryRunner) => commitWith(queryRunner, write('a'), write('b')));

@@ -30,7 +30,7 @@ const NO_SYNC = () => undefined;
 const PgQuery = Query as unknown as new (text: string, values: unknown[], settled: Settled) => PgQuery;
 
 /**
- * Statements that leave in one packet and come back in one. PostgreSQL runs them one after the other, each with what was
+ * Statements of one transaction that leave in one packet and come back in one. PostgreSQL runs them one after the other, each with what was
  * committed by then, and none that comes after one that failed: there is one Sync, at the end. So a COMMIT at the end
  * commits all or nothing, and whatever a BEGIN at the start should have preceded does not run without it. Only what locks
  * rows is answered at once, so that a link on which they wait one after the other is not silent for long.
@@ -86,15 +86,18 @@ export class Flight {
     // each statement would add one of its own
     connection.sync = NO_SYNC;
     connection.stream.cork();
-    for (const statement of this.statements) {
-      // one whose values cannot be written has failed by now, and nothing goes after it
-      if (this.isSealed) break;
-      statement.prepare(connection);
-      if (LOCKS.test(statement.text.slice(-LOCKS_LENGTH))) connection.flush();
+    try {
+      for (const statement of this.statements) {
+        // one whose values cannot be written has failed by now, and nothing goes after it
+        if (this.isSealed) break;
+        statement.prepare(connection);
+        if (LOCKS.test(statement.text.slice(-LOCKS_LENGTH))) connection.flush();
+      }
+    } finally {
+      connection.sync = sync;
+      connection.sync();
+      connection.stream.uncork();
     }
-    connection.sync = sync;
-    connection.sync();
-    connection.stream.uncork();
     return null;
   }
 

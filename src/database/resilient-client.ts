@@ -43,6 +43,8 @@ export class ResilientClient extends Client {
   private flight: Flight | undefined;
   /** A START TRANSACTION that leaves with what is asked next. */
   private isToBegin = false;
+  /** Only what is in one transaction shares a flight. */
+  private isInTransaction = false;
   private readonly statements: PreparedStatements | undefined;
   private readonly ask = super.query.bind(this) as Ask;
 
@@ -81,12 +83,13 @@ export class ResilientClient extends Client {
   private queryInFlight(config: unknown, values?: unknown, callback?: unknown): unknown {
     if (config === BEGIN) {
       this.isToBegin = true;
+      this.isInTransaction = true;
       return Promise.resolve({ command: 'START', rows: [] });
     }
-    if (config === COMMIT) return this.board(COMMIT).then(assertCommitted);
-    if (config === ROLLBACK) return this.board(ROLLBACK);
+    if (config === COMMIT) return this.boardLast(COMMIT).then(assertCommitted);
+    if (config === ROLLBACK) return this.boardLast(ROLLBACK);
     if (typeof config === 'string' && Array.isArray(values) && callback === undefined)
-      return this.boardAgainIfStale(config, values);
+      return this.isInTransaction ? this.board(config, values) : this.askAlone(config, values);
     if (this.isToBegin) return this.boardBegin().then(() => this.queryInFlight(config, values, callback));
     this.depart();
     return this.ask(config, values, callback);
@@ -101,6 +104,12 @@ export class ResilientClient extends Client {
     return this.flight.add(text, values, values && this.statements?.nameOf(text, values));
   }
 
+  private boardLast(text: string): Promise<QueryResult> {
+    const answer = this.board(text);
+    this.isInTransaction = false;
+    return answer;
+  }
+
   private boardBegin(): Promise<QueryResult> {
     this.isToBegin = false;
     return this.board(BEGIN);
@@ -112,14 +121,17 @@ export class ResilientClient extends Client {
     if (flight !== undefined) this.ask(flight.query);
   }
 
-  private boardAgainIfStale(text: string, values: unknown[]): Promise<QueryResult> {
-    const isAlone = !this.isToBegin && this.readyForQuery && this.getTransactionStatus() === 'I';
-    const answer = this.board(text, values);
-    if (!isAlone) return answer;
-    // a transaction of its own, which a refusal has undone
-    return answer.catch((error: unknown) => {
+  /** A transaction of its own, which ends with its Sync: it shares none, and a refusal has undone it. */
+  private askAlone(text: string, values: unknown[]): Promise<QueryResult> {
+    const ask = () => {
+      this.depart();
+      const answer = this.board(text, values);
+      this.depart();
+      return answer;
+    };
+    return ask().catch((error: unknown) => {
       if (!isStalePlan(error)) throw error;
-      return this.board(text, values);
+      return ask();
     });
   }
 }
