@@ -1,8 +1,8 @@
-import { expectInvariants } from './support/invariants';
 import { fillPath, operations, type Operation } from './support/operations';
+import { startProxiedWorld } from './support/proxied-world';
 import { stageProject, type Stage } from './support/stage';
-import { TcpProxy } from './support/tcp-proxy';
-import { cloneDatabase, startWorld, type World } from './support/world';
+import type { TcpProxy } from './support/tcp-proxy';
+import type { World } from './support/world';
 
 /**
  * Every read, whose connection PostgreSQL ends after its first answer, after its second, and so on: what comes after
@@ -19,16 +19,7 @@ let close: () => Promise<void>;
 let stage: Stage;
 
 beforeAll(async () => {
-  const database = await cloneDatabase();
-  proxy = await TcpProxy.to(database.url);
-  const started = await startWorld(proxy.url);
-  world = started.world;
-  close = async () => {
-    await expectInvariants(world.db);
-    await started.close();
-    await proxy.down();
-    await database.drop();
-  };
+  ({ world, proxy, close } = await startProxiedWorld());
   stage = await stageProject(world);
   await world.myCode(stage.player).expect(201);
 });

@@ -1,6 +1,6 @@
-import { expectInvariants } from './support/invariants';
-import { TcpProxy } from './support/tcp-proxy';
-import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
+import { startProxiedWorld } from './support/proxied-world';
+import type { TcpProxy } from './support/tcp-proxy';
+import type { Player, Tenant, World } from './support/world';
 
 /** What a request costs on the way to the database, counted on the wire. */
 
@@ -12,16 +12,7 @@ let waits: number;
 let sent: string;
 
 beforeAll(async () => {
-  const database = await cloneDatabase();
-  proxy = await TcpProxy.to(database.url);
-  const started = await startWorld(proxy.url);
-  world = started.world;
-  close = async () => {
-    await expectInvariants(world.db);
-    await started.close();
-    await proxy.down();
-    await database.drop();
-  };
+  ({ world, proxy, close } = await startProxiedWorld());
   tenant = await world.tenant();
   await tenant.currency({ code: 'gems' });
   await tenant.code({ code: 'PROMO', rewardReferrer: { gems: 1 }, rewardReferee: { gems: 2 } });
