@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DataSource, type QueryRunner } from 'typeorm';
 import { inTransaction } from '../src/common/transaction';
@@ -40,6 +41,26 @@ describe('statements with values', () => {
     for (const name of ['b', 'c', 'd']) await db.query(`INSERT INTO wells VALUES ($1)`, [name]);
     await db.query(`SELECT name FROM wells`);
     expect(await prepared(db)).toEqual([`INSERT INTO wells VALUES ($1)`]);
+  });
+
+  it('have their rows described once, until a migration gives them others', async () => {
+    const queryRunner = db.createQueryRunner();
+    const { connection } = (await queryRunner.connect()) as { connection: EventEmitter };
+    const names = () => queryRunner.query(`SELECT name FROM wells WHERE $1::int = 1`, [1]);
+    let described = 0;
+    connection.on('rowDescription', () => (described += 1));
+    for (const rows of [1, 2, 3]) {
+      expect(await names()).toEqual(Array.from({ length: rows }, () => ({ name: 'a' })));
+      await queryRunner.query(`INSERT INTO wells VALUES ('a')`);
+    }
+    expect(described).toBe(1);
+    await queryRunner.query(`DELETE FROM wells`);
+    expect(await names()).toEqual([]);
+    await queryRunner.query(`ALTER TABLE wells ALTER COLUMN name TYPE int USING 7`);
+    await queryRunner.query(`INSERT INTO wells VALUES (7)`);
+    expect(await names()).toEqual([{ name: 7 }]);
+    expect(described).toBe(2);
+    await queryRunner.release();
   });
 
   it('are not, if so set', async () => {

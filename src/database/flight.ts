@@ -1,33 +1,10 @@
-import { Query, type Connection as PgConnection, type QueryResult } from 'pg';
-
-type Connection = Omit<PgConnection, 'sync'> & {
-  sync: () => void;
-  submittedNamedStatements: Record<string, string>;
-};
-
-/** pg's query, as far as pg itself talks to it. */
-interface PgQuery {
-  name: string | undefined;
-  readonly text: string;
-  queryMode: string;
-  _result: { _types: unknown };
-  prepare(connection: Connection): void;
-  handleRowDescription(message: unknown): void;
-  handleDataRow(message: unknown): void;
-  handleCommandComplete(message: unknown, connection: Connection): void;
-  handleReadyForQuery(connection: Connection): void;
-  handleError(error: unknown, connection: Connection): void;
-}
-
-type Settled = (error: Error | null, result: QueryResult) => void;
+import type { QueryResult } from 'pg';
+import { DescribedOnce, NOTHING, PgQuery, type Connection, type Settled } from './pg-query';
+import type { PreparedStatement } from './prepared-statements';
 
 /** Whoever waits for such a lock may wait long, and so may the next: see `silenceTimeoutMs`. */
 const LOCKS = /\bFOR (?:NO KEY )?(?:UPDATE|SHARE)(?: OF \w+)?$/;
 const LOCKS_LENGTH = 40;
-
-const NO_SYNC = () => undefined;
-
-const PgQuery = Query as unknown as new (text: string, values: unknown[], settled: Settled) => PgQuery;
 
 /**
  * Statements of one transaction that leave in one packet and come back in one. PostgreSQL runs them one after the other, each with what was
@@ -48,17 +25,19 @@ export class Flight {
   constructor(private readonly types: unknown) {}
 
   /**
-   * @param name to prepare it under, if at all
+   * @param prepared what to prepare it as, if at all
    * @returns its answer. After a failure those that did not run fail with the same error.
    */
-  add(text: string, values: unknown[] = [], name?: string): Promise<QueryResult> {
+  add(text: string, values: unknown[], prepared?: PreparedStatement): Promise<QueryResult> {
     return new Promise((resolve, reject) => {
-      const statement = new PgQuery(text, values, (error, result) => {
+      const settled: Settled = (error, result) => {
         if (error === null) return resolve(result);
         this.isSealed = true;
         reject(error);
-      });
-      statement.name = name;
+      };
+      const statement = prepared
+        ? new DescribedOnce(text, values, prepared, settled)
+        : new PgQuery(text, values, settled);
       // in no other way do several share a Sync
       statement.queryMode = 'extended';
       statement._result._types = this.types;
@@ -84,7 +63,7 @@ export class Flight {
   submit(connection: Connection): null {
     const { sync } = connection;
     // each statement would add one of its own
-    connection.sync = NO_SYNC;
+    connection.sync = NOTHING;
     connection.stream.cork();
     try {
       for (const statement of this.statements) {
@@ -124,7 +103,8 @@ export class Flight {
   }
 
   handleReadyForQuery(connection: Connection): void {
-    this.failRest(new Error('A statement before it failed'), connection);
+    if (this.current < this.statements.length)
+      this.failRest(new Error('A statement before it failed'), connection);
     this.callback?.();
   }
 

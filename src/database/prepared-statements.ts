@@ -5,7 +5,14 @@ import type { Connection } from 'pg';
 /** On one connection, each with its plan in the server's memory. Some are written anew for each length of a list. */
 export const MAX_PREPARED = 200;
 /** One with more values is of a long list, and will hardly come again. */
-const MAX_VALUES = 64;
+const MAX_VALUES = 128;
+
+/** A statement of a connection, under its name on the server. */
+export interface PreparedStatement {
+  readonly name: string;
+  /** What its rows are made of, once they were described; a name stands for the same as long as it stands. */
+  columns?: unknown;
+}
 
 /** Counts how often a statement turned out to be stale. What was prepared before is not used again, on any connection. */
 let generation = 0;
@@ -19,25 +26,26 @@ let generation = 0;
  */
 export class PreparedStatements {
   private generation = generation;
-  private readonly names = new LRUCache<string, string>({
+  private readonly known = new LRUCache<string, PreparedStatement>({
     max: MAX_PREPARED,
-    dispose: (name) => this.close(name),
+    dispose: ({ name }) => this.close(name),
   });
 
   constructor(private readonly connection: Connection & { parsedStatements: Record<string, string> }) {}
 
   /**
-   * The name to prepare a statement under, which must be sent at once; undefined for one that is not worth it. The same
+   * What to prepare a statement as, which must be sent at once; undefined for one that is not worth it. The same
    * text has the same name everywhere, so that a pooler cannot take it for another statement.
    */
-  nameOf(text: string, { length }: readonly unknown[]): string | undefined {
+  of(text: string, { length }: readonly unknown[]): PreparedStatement | undefined {
     if (length > MAX_VALUES) return undefined;
     if (this.generation !== generation) this.beginAnew();
-    const known = this.names.get(text);
+    const known = this.known.get(text);
     if (known !== undefined) return known;
     const name = `amba_${generation}_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
-    this.names.set(text, name);
-    return name;
+    const statement: PreparedStatement = { name };
+    this.known.set(text, statement);
+    return statement;
   }
 
   /** The server says that one of them is stale. Many connections say so of the same migration: the first one counts. */
@@ -47,7 +55,7 @@ export class PreparedStatements {
 
   private beginAnew(): void {
     this.generation = generation;
-    this.names.clear();
+    this.known.clear();
   }
 
   /** Goes out with the statement that comes next, whose Sync ends both; it is no error where there is none. */

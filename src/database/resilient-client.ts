@@ -95,13 +95,13 @@ export class ResilientClient extends Client {
     return this.ask(config, values, callback);
   }
 
-  private board(text: string, values?: unknown[]): Promise<QueryResult> {
+  private board(text: string, values: unknown[] = []): Promise<QueryResult> {
     if (this.isToBegin) this.boardBegin().catch(() => undefined);
     if (this.flight === undefined) {
       this.flight = new Flight(this._types);
       process.nextTick(() => this.depart());
     }
-    return this.flight.add(text, values, values && this.statements?.nameOf(text, values));
+    return this.flight.add(text, values, this.statements?.of(text, values));
   }
 
   private boardLast(text: string): Promise<QueryResult> {
