@@ -84,6 +84,7 @@ describe('a code that is unknown, inactive, deleted or of a disabled owner', () 
       'START TRANSACTION',
       'FROM "referral_codes"',
       'FROM projects',
+      'FROM app_users',
       'FROM projects',
     ];
     expect(statements).toEqual([...parts, 'ROLLBACK'].map((part) => expect.stringContaining(part)));

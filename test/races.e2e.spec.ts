@@ -96,12 +96,15 @@ describe('many at once', () => {
   });
 
   it('a limit of one claim per user, 10 codes at once: one 201', async () => {
-    const limited = await world.tenant({ maxClaimsPerUser: 1 });
     const codes = Array.from({ length: 10 }, (_, i) => `CODE${i}`);
-    for (const code of codes) await limited.code({ code });
-    for (const player of await limited.players(8)) {
-      const responses = await Promise.all(codes.map((code) => world.claim(player, code)));
-      expect(tally(responses)).toEqual({ '201': 1, '400 CLAIM_LIMIT_REACHED': 9 });
+    for (let round = 0; round < 6; round += 1) {
+      const limited = await world.tenant({ maxClaimsPerUser: 1 });
+      for (const code of codes) await limited.code({ code });
+      // for the first one the limit is news, for the others it is known
+      for (const player of await limited.players(3)) {
+        const responses = await Promise.all(codes.map((code) => world.claim(player, code)));
+        expect(tally(responses)).toEqual({ '201': 1, '400 CLAIM_LIMIT_REACHED': 9 });
+      }
     }
   });
 

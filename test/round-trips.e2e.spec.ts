@@ -9,7 +9,7 @@ let proxy: TcpProxy;
 let close: () => Promise<void>;
 let tenant: Tenant;
 let waits: number;
-let sent: string;
+let answered: string;
 
 beforeAll(async () => {
   ({ world, proxy, close } = await startProxiedWorld());
@@ -23,19 +23,19 @@ afterAll(() => close());
 /** The database answers each time before it is asked again: that is a wait. Several may be asked at once. */
 async function counted(request: () => PromiseLike<unknown>): Promise<{ waits: number; commits: number }> {
   let isAnswering = true;
-  [waits, sent] = [0, ''];
-  proxy.onClientData = (chunk) => {
+  [waits, answered] = [0, ''];
+  proxy.onClientData = () => {
     if (isAnswering) waits += 1;
     isAnswering = false;
-    sent += chunk.toString('latin1');
     return 'forward';
   };
-  proxy.onServerData = () => {
+  proxy.onServerData = (chunk) => {
     isAnswering = true;
+    answered += chunk.toString('latin1');
     return 'forward';
   };
   await request();
-  return { waits, commits: sent.split('COMMIT\0').length - 1 };
+  return { waits, commits: answered.split('COMMIT\0').length - 1 };
 }
 
 async function codeOf(player: Player): Promise<string> {
@@ -55,6 +55,21 @@ it.each([
   for (const claimer of claimers) await world.claim(claimer, code).expect(201);
   const claim = () => world.claim(last, code).set('idempotency-key', 'once').expect(201);
   expect(await counted(claim)).toEqual({ waits: 5, commits: 2 });
+});
+
+it('a claim after the project limited them: a sixth, once', async () => {
+  const limit = (max: number | null) =>
+    world.db.query(`UPDATE projects SET max_claims_per_user = $2 WHERE id = $1`, [tenant.id, max]);
+  const [owner, ...claimers] = await tenant.players(5);
+  const code = await codeOf(owner as Player);
+  const waitsOfNext = async () =>
+    (await counted(() => world.claim(claimers.pop() as Player, code).expect(201))).waits;
+  await limit(null);
+  await waitsOfNext();
+  await limit(1_000);
+  expect([await waitsOfNext(), await waitsOfNext()]).toEqual([6, 5]);
+  await limit(null);
+  expect(await waitsOfNext()).toBe(5);
 });
 
 it('a claim that is refused: one to know the caller, one to decide, one to let go', async () => {

@@ -12,9 +12,11 @@ export interface Statement<Row = unknown> {
   readonly row?: Row;
 }
 
-/** For each statement the rows that it returned. */
-export type Rows<Statements extends readonly Statement[]> = {
-  -readonly [Index in keyof Statements]: Statements[Index] extends Statement<infer Row> ? Row[] : never;
+/** For each statement the rows that it returned; none for one that there was not. */
+export type Rows<Statements extends readonly (Statement | undefined)[]> = {
+  -readonly [Index in keyof Statements]: NonNullable<Statements[Index]> extends Statement<infer Row>
+    ? Row[]
+    : never;
 };
 
 /**
@@ -43,31 +45,38 @@ export function asOne<Row>(
  * Rows for `FROM`, as in `(VALUES …) AS w (id, amount)`. As parameters the planner sees how many they are, and looks them up
  * one by one in an index; of an array or of JSON it assumes many, and reads the whole table for them.
  *
- * @param columns name and type of each column, and its values
+ * @param columns the type of each column that is wanted of the rows
  * @param from how many parameters stand before
  */
-export function rowsFrom(columns: [name: string, type: string, values: readonly Value[]][], from: number) {
-  const [[, , first] = ['', '', []]] = columns;
-  const rows = first.map((_, row) =>
-    columns.map(([, type], column) => `$${from + row * columns.length + column + 1}::${type}`).join(', '),
+export function rowsFrom<Column extends string>(
+  rows: readonly Record<Column, Value>[],
+  columns: Record<Column, string>,
+  from: number,
+) {
+  const names = Object.keys(columns) as Column[];
+  const values: Value[] = [];
+  const texts = rows.map((row) =>
+    names.map((name) => `$${from + values.push(row[name])}::${columns[name]}`).join(', '),
   );
-  return {
-    text: `(VALUES (${rows.join('), (')})) AS w (${columns.map(([name]) => name).join(', ')})`,
-    values: first.flatMap((_, row) => columns.map(([, , values]) => values[row] ?? null)),
-  };
+  return { text: `(VALUES (${texts.join('), (')})) AS w (${names.join(', ')})`, values };
 }
 
+type Answer = Pick<QueryResult, 'rows'>;
+
 interface Connection {
-  query(text: string, values: unknown[]): Promise<QueryResult>;
+  query(text: string, values: unknown[]): Promise<Answer>;
 }
+
+const NO_ANSWER: Answer = { rows: [] };
 
 /**
  * Sends statements at once and waits for all of them: one round trip (`Flight`). The server runs them one after the other,
  * so that each sees what was committed while those before it waited for a lock, and none after one that failed.
  *
+ * @param statements where one is undefined, there is nothing to send
  * @throws what the first of them failed with that failed
  */
-export async function sendTogether<const Statements extends readonly Statement[]>(
+export async function sendTogether<const Statements extends readonly (Statement | undefined)[]>(
   queryRunner: QueryRunner,
   ...statements: Statements
 ): Promise<Rows<Statements>> {
@@ -77,19 +86,21 @@ export async function sendTogether<const Statements extends readonly Statement[]
 /** Hands statements to the driver in this order; what is sent after this has resolved comes after them. */
 export async function send(
   queryRunner: QueryRunner,
-  statements: readonly Statement[],
-): Promise<Promise<QueryResult>[]> {
+  statements: readonly (Statement | undefined)[],
+): Promise<Promise<Answer>[]> {
   // after a lost link it would connect anew, and what follows would run outside of the transaction
   if (queryRunner.isReleased) throw new QueryRunnerAlreadyReleasedError();
   const connection = (await queryRunner.connect()) as Connection;
-  return statements.map(({ text, values }) => {
+  return statements.map((statement) => {
+    if (statement === undefined) return Promise.resolve(NO_ANSWER);
+    const { text, values } = statement;
     queryRunner.dataSource.logger.logQuery(text, values, queryRunner);
     return connection.query(text, values);
   });
 }
 
-export function rowsOf<Statements extends readonly Statement[]>(
-  answers: PromiseSettledResult<QueryResult>[],
+export function rowsOf<Statements extends readonly (Statement | undefined)[]>(
+  answers: PromiseSettledResult<Answer>[],
 ): Rows<Statements> {
   return answers.map((answer) => {
     if (answer.status === 'rejected') throw answer.reason;

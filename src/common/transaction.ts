@@ -66,7 +66,7 @@ async function runOnce<T>(
  *
  * @throws CommitUnknownError when the connection was lost
  */
-export async function commitWith<const Statements extends readonly Statement[]>(
+export async function commitWith<const Statements extends readonly (Statement | undefined)[]>(
   queryRunner: QueryRunner,
   ...statements: Statements
 ): Promise<Rows<Statements>> {

@@ -34,6 +34,28 @@ export interface LedgerLine {
   reference_id: string | null;
 }
 
+const BALANCE_COLUMNS = {
+  user_id: 'uuid',
+  currency_id: 'uuid',
+  balance: 'bigint',
+  lifetime_earned: 'bigint',
+  last_entry_no: 'bigint',
+};
+
+const LINE_COLUMNS = {
+  id: 'uuid',
+  user_id: 'uuid',
+  currency_id: 'uuid',
+  entry_no: 'bigint',
+  requested: 'bigint',
+  amount: 'bigint',
+  balance_after: 'bigint',
+  max_balance: 'bigint',
+  transaction_type: 'text',
+  source: 'text',
+  reference_id: 'uuid',
+};
+
 /** The user and the currency of a credit. */
 interface Wanted {
   userId: string;
@@ -62,7 +84,7 @@ export function lockBalances(projectId: string, wanted: Wanted[]): Statement<Bal
 }
 
 export function insertBalances(projectId: string, balances: BalanceRow[]): Statement {
-  const rows = rowsFrom(columnsOf(balances), 1);
+  const rows = rowsFrom(balances, BALANCE_COLUMNS, 1);
   return {
     text: `INSERT INTO balances (project_id, user_id, currency_id, balance, lifetime_earned, last_entry_no)
            SELECT $1, user_id, currency_id, balance, lifetime_earned, last_entry_no FROM ${rows.text}
@@ -72,7 +94,7 @@ export function insertBalances(projectId: string, balances: BalanceRow[]): State
 }
 
 export function updateBalances(projectId: string, balances: BalanceRow[]): Statement {
-  const rows = rowsFrom(columnsOf(balances), 1);
+  const rows = rowsFrom(balances, BALANCE_COLUMNS, 1);
   return {
     text: `UPDATE balances b
               SET balance = w.balance, lifetime_earned = w.lifetime_earned, last_entry_no = w.last_entry_no,
@@ -83,25 +105,13 @@ export function updateBalances(projectId: string, balances: BalanceRow[]): State
   };
 }
 
-function columnsOf(balances: BalanceRow[]): Parameters<typeof rowsFrom>[0] {
-  return [
-    ['user_id', 'uuid', balances.map((row) => row.user_id)],
-    ['currency_id', 'uuid', balances.map((row) => row.currency_id)],
-    ['balance', 'bigint', balances.map((row) => row.balance)],
-    ['lifetime_earned', 'bigint', balances.map((row) => row.lifetime_earned)],
-    ['last_entry_no', 'bigint', balances.map((row) => row.last_entry_no)],
-  ];
-}
-
 /** @param made the new balances of `made` are written before them, so that whoever makes one of these too waits there */
 export function insertLines(projectId: string, lines: LedgerLine[], made: boolean): Statement {
+  const rows = rowsFrom(lines, LINE_COLUMNS, 1);
+  const columns = Object.keys(LINE_COLUMNS).join(', ');
   return {
-    text: `INSERT INTO currency_transactions (project_id, id, user_id, currency_id, entry_no, requested, amount,
-                                              balance_after, max_balance, transaction_type, source, reference_id)
-           SELECT $1, id, user_id, currency_id, entry_no, requested, amount,
-                  balance_after, max_balance, transaction_type, source, reference_id
-             FROM json_populate_recordset(NULL::currency_transactions, $2)
+    text: `INSERT INTO currency_transactions (project_id, ${columns}) SELECT $1, ${columns} FROM ${rows.text}
             ${made ? 'WHERE (SELECT count(*) FROM made) > 0' : ''}`,
-    values: [projectId, JSON.stringify(lines)],
+    values: [projectId, ...rows.values],
   };
 }

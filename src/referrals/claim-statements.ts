@@ -30,12 +30,20 @@ export interface ClaimSurroundings {
   /** A code that has no owner passes too. */
   isOwnerActive: boolean;
   hasClaimedThisCode: boolean;
-  /** Counted where the project limits it. */
-  claimsMade: number;
+  /** The project limits how many codes a user claims. */
+  isLimited: boolean;
   /** What the request's Idempotency-Key was used for. */
   keyDigest: Buffer | null;
   keyClaimId: string | null;
 }
+
+export interface ClaimLimit {
+  /** Null when there is no limit any more. */
+  maxClaimsPerUser: number | null;
+  claimsMade: number;
+}
+
+export const NO_LIMIT: ClaimLimit = { maxClaimsPerUser: null, claimsMade: 0 };
 
 /** The id of no user: looking for an owner takes as long where there is none. */
 const NOBODY = '00000000-0000-0000-0000-000000000000';
@@ -58,16 +66,20 @@ export function claimableLock(dataSource: DataSource): (request: ClaimRequest) =
   return ({ caller, codeCanonical }) => ({ text, values: [caller.projectId, codeCanonical] });
 }
 
-/**
- * Where a project limits the claims of a user, those on different codes take turns, since the codes' locks do not meet.
- * Without a limit there is no row and no lock.
- */
-export function takeTurnUnderLimit({ caller }: ClaimRequest): Statement<{ maxClaimsPerUser: number }> {
+/** Where a project limits the claims of a user, those on different codes take turns, since the codes' locks do not meet. */
+export function takeTurn({ caller }: ClaimRequest): Statement {
   return {
-    text: `SELECT p.max_claims_per_user AS "maxClaimsPerUser"
-             FROM projects p JOIN app_users u ON u.project_id = p.id
-            WHERE p.id = $1 AND u.id = $2 AND p.max_claims_per_user IS NOT NULL
-              FOR NO KEY UPDATE OF u`,
+    text: `SELECT FROM app_users WHERE project_id = $1 AND id = $2 FOR NO KEY UPDATE`,
+    values: [caller.projectId, caller.userId],
+  };
+}
+
+/** How many claims the user may make, and has made; to be read in turn. */
+export function readLimit({ caller }: ClaimRequest): Statement<ClaimLimit> {
+  return {
+    text: `SELECT max_claims_per_user AS "maxClaimsPerUser",
+                  (SELECT count(*) FROM referral_claims WHERE project_id = $1 AND referee_id = $2) AS "claimsMade"
+             FROM projects WHERE id = $1`,
     values: [caller.projectId, caller.userId],
   };
 }
@@ -79,9 +91,7 @@ export function readSurroundings(request: ClaimRequest): Statement<ClaimSurround
     text: `SELECT c.user_id IS NULL OR o.id IS NOT NULL AS "isOwnerActive",
                   EXISTS (SELECT FROM referral_claims
                            WHERE project_id = $1 AND referral_code_id = c.id AND referee_id = $2) AS "hasClaimedThisCode",
-                  CASE WHEN p.max_claims_per_user IS NULL THEN 0
-                       ELSE (SELECT count(*) FROM referral_claims WHERE project_id = $1 AND referee_id = $2)
-                  END AS "claimsMade",
+                  p.max_claims_per_user IS NOT NULL AS "isLimited",
                   k.request_digest AS "keyDigest", k.claim_id AS "keyClaimId"
              FROM projects p
              LEFT JOIN referral_codes c ON c.project_id = p.id AND c.code_canonical = $3

@@ -11,12 +11,14 @@ import { RewardsService } from '../rewards/rewards.service';
 import type { RewardOutcome } from '../rewards/reward-grants';
 import { claimRefusal, type ClaimRefusal } from './claim-rules';
 import {
+  NO_LIMIT,
   claimableLock,
   countUse,
+  readLimit,
   readSurroundings,
   storeClaim,
   storeKey,
-  takeTurnUnderLimit,
+  takeTurn,
   type ClaimRequest,
   type ClaimSurroundings,
 } from './claim-statements';
@@ -49,6 +51,8 @@ const REFUSAL_BY_CONSTRAINT: Record<string, ClaimRefusal | 'IDEMPOTENCY_MISMATCH
 @Injectable()
 export class ReferralsService {
   private readonly lockClaimable: ReturnType<typeof claimableLock>;
+  /** Projects that limited their users' claims when last seen: their claims take their turn from the start. */
+  private readonly limiting = new Set<string>();
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
@@ -107,19 +111,14 @@ export class ReferralsService {
    */
   private async claimUnderLock(queryRunner: QueryRunner, request: ClaimRequest): Promise<ReferralClaim> {
     const { projectId, userId: refereeId } = request.caller;
-    const [[code], [limit], [facts]] = await sendTogether(
-      queryRunner,
-      this.lockClaimable(request),
-      takeTurnUnderLimit(request),
-      readSurroundings(request),
-    );
+    const { code, facts, limit } = await this.lockAndRead(queryRunner, request);
     // a twin with the same key may have finished while we waited for the lock
     const earlier = await this.findReplay(queryRunner, request, facts);
     if (earlier) return earlier;
     if (code === undefined || !facts?.isOwnerActive) throw new ApiError('INVALID_CODE');
     const refusal = claimRefusal({
       ...facts,
-      ...{ claimerId: refereeId, code, maxClaimsPerUser: limit?.maxClaimsPerUser ?? null },
+      ...{ claimerId: refereeId, code, ...limit },
     });
     if (refusal) throw new ApiError(refusal);
 
@@ -133,6 +132,27 @@ export class ReferralsService {
     const [[stored]] = await commitWith(queryRunner, asOne<{ claimedAt: Date }>(writes, 'claim'));
     if (stored === undefined) throw new Error(`Code ${code.id} changed under its lock`);
     return { ...claim, referralCodeId: code.id, claimedAt: stored.claimedAt };
+  }
+
+  /** Where it is news that the project limits claims, the claimer's turn costs a round trip of its own. */
+  private async lockAndRead(queryRunner: QueryRunner, request: ClaimRequest) {
+    const { projectId } = request.caller;
+    const turn = [takeTurn(request), readLimit(request)] as const;
+    const [ownTurn, ownLimit] = this.limiting.has(projectId) ? turn : [];
+    const [[code], [facts], , [known]] = await sendTogether(
+      queryRunner,
+      this.lockClaimable(request),
+      readSurroundings(request),
+      ownTurn,
+      ownLimit,
+    );
+    if (!facts?.isLimited) {
+      this.limiting.delete(projectId);
+      return { code, facts, limit: NO_LIMIT };
+    }
+    this.limiting.add(projectId);
+    const [, [limit]] = known ? [[], [known]] : await sendTogether(queryRunner, ...turn);
+    return { code, facts, limit: limit ?? NO_LIMIT };
   }
 
   /** @throws ApiError IDEMPOTENCY_MISMATCH when the key was used for another request */

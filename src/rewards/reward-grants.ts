@@ -57,18 +57,19 @@ const DUE_OF_THESE = `status = 'pending' AND next_attempt_at <= $1 AND project_i
  * wait is as good, and goes on reading all of it when a hundred thousand do.
  */
 const UNPAID_OF_CLAIM = `project_id = $1 AND claim_id = $2 AND settled_at IS NULL`;
+const PROMISE_COLUMNS = { side: 'text', user_id: 'uuid', currency_code: 'text', amount: 'bigint' };
 const STATE = 'id, status, attempts, last_error';
 
 export function insert(
   claim: { projectId: string; id: string },
   nextAttemptAt: Date,
-  rows: NewPromise[],
+  promises: NewPromise[],
 ): Statement {
+  const rows = rowsFrom(promises, PROMISE_COLUMNS, 3);
   return {
     text: `INSERT INTO reward_grants (project_id, claim_id, next_attempt_at, side, user_id, currency_code, amount)
-           SELECT $1, $2, $3, side, user_id, currency_code, amount
-             FROM json_populate_recordset(NULL::reward_grants, $4)`,
-    values: [claim.projectId, claim.id, nextAttemptAt, JSON.stringify(rows)],
+           SELECT $1, $2, $3, side, user_id, currency_code, amount FROM ${rows.text}`,
+    values: [claim.projectId, claim.id, nextAttemptAt, ...rows.values],
   };
 }
 
@@ -190,14 +191,7 @@ export async function cancel(
 
 /** Writes the receipts, at least one, in the transaction of the ledger lines they point at. */
 export function settle(projectId: string, receipts: Receipt[]): Statement {
-  const rows = rowsFrom(
-    [
-      ['id', 'uuid', receipts.map((receipt) => receipt.id)],
-      ['granted', 'bigint', receipts.map((receipt) => receipt.granted)],
-      ['transaction_id', 'uuid', receipts.map((receipt) => receipt.transaction_id)],
-    ],
-    1,
-  );
+  const rows = rowsFrom(receipts, { id: 'uuid', granted: 'bigint', transaction_id: 'uuid' }, 1);
   return {
     text: `UPDATE reward_grants g
               SET status = 'granted', granted = w.granted, transaction_id = w.transaction_id,

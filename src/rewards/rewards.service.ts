@@ -70,9 +70,10 @@ export class RewardsService implements OnApplicationShutdown {
     }
   }
 
-  /** What stores what the claim owes to both sides; to be sent in the claim's own transaction. */
-  promise(claim: RewardedClaim): Statement {
-    return promises.insert(claim, new Date(Date.now() + INLINE_GRACE_MS), owedFor(claim));
+  /** What stores what the claim owes to both sides, if anything; to be sent in the claim's own transaction. */
+  promise(claim: RewardedClaim): Statement | undefined {
+    const owed = owedFor(claim);
+    return owed.length > 0 ? promises.insert(claim, new Date(Date.now() + INLINE_GRACE_MS), owed) : undefined;
   }
 
   /**
@@ -188,8 +189,8 @@ export class RewardsService implements OnApplicationShutdown {
           promises.takeOfClaim(projectId, id),
           ...this.ledger.locks(projectId, wanted),
         );
-        const { results, statements } = this.payment(projectId, { due, locked, now });
-        await commitWith(queryRunner, ...statements);
+        const { results, statement } = this.payment(projectId, { due, locked, now });
+        await commitWith(queryRunner, statement);
         return due.length === wanted.length ? outcomesFor(claim.refereeId, due, results) : undefined;
       });
       // where somebody else sees to some of them, they are as they are by now
@@ -210,16 +211,16 @@ export class RewardsService implements OnApplicationShutdown {
     for (const projectId of projectIds) {
       const due = grants.filter((grant) => grant.project_id === projectId);
       const locked = await sendTogether(queryRunner, ...this.ledger.locks(projectId, due.map(toCredit)));
-      const { statements } = this.payment(projectId, { due, locked, now });
-      await sendTogether(queryRunner, ...statements);
+      const { statement } = this.payment(projectId, { due, locked, now });
+      await sendTogether(queryRunner, statement);
     }
   }
 
-  /** What pays promises of one project, under their locks and the ledger's: one statement, or none when there are none. */
+  /** What pays promises of one project, under their locks and the ledger's. */
   private payment(
     projectId: string,
     { due, locked, now }: { due: RewardGrant[]; locked: Rows<Locks>; now: Date },
-  ): { results: CreditResult[]; statements: Statement[] } {
+  ): { results: CreditResult[]; statement: Statement | undefined } {
     const { results, writes } = this.ledger.apply(projectId, locked, due.map(toCredit));
     const receipts: promises.Receipt[] = [];
     for (const [i, grant] of due.entries()) {
@@ -234,7 +235,7 @@ export class RewardsService implements OnApplicationShutdown {
         );
     }
     if (receipts.length > 0) writes.receipts = promises.settle(projectId, receipts);
-    return { results, statements: due.length > 0 ? [asOne(writes)] : [] };
+    return { results, statement: due.length > 0 ? asOne(writes) : undefined };
   }
 
   /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
