@@ -46,7 +46,9 @@ interface Point {
 }
 
 async function startServer(): Promise<{ program: Program; url: string }> {
-  const program = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET });
+  const settings = { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET };
+  // of a statement that is prepared, only the first one on a connection says what it is
+  const program = run('main', { ...settings, DATABASE_PREPARED_STATEMENTS: 'false' });
   const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(await program.says('is ready')) ?? [];
   return { program, url };
 }

@@ -1,4 +1,4 @@
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { seedGrants } from './support/grants';
 import { outcomeOf, usePairs, type Answer } from './support/pairs';
 import type { World } from './support/world';
@@ -9,7 +9,7 @@ const { world, pairs } = usePairs();
 const HOUR_MS = 60 * 60 * 1000;
 
 /** Pays whatever is promised, as the sweeper does when its time has come. */
-const sweep = (on: World) => on.app.get(RewardsService).sweep(new Date(Date.now() + HOUR_MS));
+const sweep = (on: World) => on.app.get(PaymentsService).payDue(new Date(Date.now() + HOUR_MS));
 
 describe('grant and grant', () => {
   // of a new balance there is one row that only one of them inserts: the other runs anew; one that is there is locked

@@ -1,6 +1,6 @@
 import { Client } from 'pg';
 import { FIRST_GROWN, grow, owe } from '../bench/growth.mjs';
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { SignInService } from '../src/users/sign-in.service';
 import { expectInvariants } from './support/invariants';
 import { growingParts, statementsOf } from './support/plans';
@@ -105,7 +105,7 @@ it('a session for a user of the app', async () => {
 });
 
 describe('the sweeper', () => {
-  const sweep = () => world.app.get(RewardsService).sweep(new Date());
+  const sweep = () => world.app.get(PaymentsService).payDue(new Date());
 
   it('with none due', async () => {
     expect(await growingPartsOf(sweep)).toEqual([]);

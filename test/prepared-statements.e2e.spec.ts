@@ -4,7 +4,7 @@ import { DataSource, type QueryRunner } from 'typeorm';
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { MAX_PREPARED } from '../src/database/prepared-statements';
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { cloneDatabase, onWorld, tally, type Tenant, type World } from './support/world';
 
 /** What is prepared on a connection, and what becomes of it when a migration makes it stale. */
@@ -216,7 +216,7 @@ describe('a migration under a server that is warm', () => {
     const claims = await Promise.all(players.map((player) => world.claim(player, 'PROMO')));
     expect(tally(claims)).toEqual({ '201': PLAYERS });
     // those whose payment took longer than a claim waits for it
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + 3_600_000));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 3_600_000));
     expect(await world.db.query(`SELECT DISTINCT status, attempts FROM reward_grants`)).toEqual([
       { status: 'granted', attempts: 1 },
     ]);

@@ -1,4 +1,4 @@
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { useWorld, type Player, type Tenant } from './support/world';
 
 const world = useWorld();
@@ -14,7 +14,7 @@ beforeEach(async () => {
   [ada, grace] = (await tenant.players(2)) as [Player, Player];
 });
 
-const sweep = (now = new Date()) => world.app.get(RewardsService).sweep(now);
+const sweep = (now = new Date()) => world.app.get(PaymentsService).payDue(now);
 
 /** The promises of the test's own project. */
 const grants = () =>

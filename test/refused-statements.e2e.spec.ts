@@ -1,7 +1,7 @@
 import { DataSource } from 'typeorm';
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { expectInvariants } from './support/invariants';
 import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
@@ -75,7 +75,7 @@ describe('a claim', () => {
   let grace: Player;
 
   beforeEach(async () => {
-    ({ world, close } = await startWorld(proxy.url));
+    ({ world, close } = await startWorld(proxy.url, { preparedStatements: false }));
     tenant = await world.tenant({ maxClaimsPerUser: 1 });
     await tenant.currency({ code: 'gems', initialBalance: 10 });
     for (const code of ['ONE', 'TWO', 'THREE']) await tenant.code({ code, rewardReferee: { gems: 5 } });
@@ -110,7 +110,7 @@ describe('a claim', () => {
     const { body } = await world.claim(grace, 'ONE').expect(201);
     expect(body.data.rewards).toMatchObject([{ status: 'pending' }]);
     expect(await world.db.query(`SELECT balance FROM balances`)).toEqual([]);
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + 3_600_000));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 3_600_000));
     expect(await world.balance(grace, 'gems')).toBe(15);
   });
 });

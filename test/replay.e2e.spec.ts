@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { rewardRoutes, seedGrants } from './support/grants';
 import { tally, useWorld, type Tenant } from './support/world';
 
@@ -13,7 +13,8 @@ beforeEach(async () => {
   await tenant.currency({ code: 'gems' });
 });
 
-const sweep = () => world.app.get(RewardsService).sweep(new Date());
+/** The database counts microseconds: what it made due within this millisecond is due in the next. */
+const sweep = () => world.app.get(PaymentsService).payDue(new Date(Date.now() + 1));
 
 const one = async (status: 'pending' | 'dead' | 'cancelled', lastError?: string) =>
   (await seedGrants(world, tenant, { status, lastError }))[0] as string;
@@ -116,7 +117,7 @@ describe('a replay', () => {
       ...{ granted: null, settled_at: null, next_attempt_at: expect.any(String) },
     });
     await tenant.currency({ code: 'gems' });
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + 60_000));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 60_000));
     expect(await balanceOf(id)).toBe(5);
   });
 

@@ -3,7 +3,7 @@ import { CommitUnknownError, isDatabaseUnavailable, LostLinkError } from '../src
 import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { Project } from '../src/projects/project.entity';
-import { RewardsService } from '../src/rewards/rewards.service';
+import { PaymentsService } from '../src/rewards/payments.service';
 import { TcpProxy, type Verdict } from './support/tcp-proxy';
 import {
   cloneDatabase,
@@ -25,7 +25,7 @@ describe('a claim whose COMMIT is cut off', () => {
   beforeEach(async () => {
     const database = await cloneDatabase();
     proxy = await TcpProxy.to(database.url);
-    const started = await startWorld(proxy.url);
+    const started = await startWorld(proxy.url, { preparedStatements: false });
     world = started.world;
     closers.push(started.close, () => proxy.down(), database.drop);
     tenant = await world.tenant();
@@ -93,7 +93,7 @@ describe('a claim whose COMMIT is cut off', () => {
     expect(await world.db.query('SELECT attempts, last_error FROM reward_grants')).toEqual([
       { attempts: 0, last_error: null },
     ]);
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + 60_000));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 60_000));
     expect(await world.balance(grace, 'gems')).toBe(5);
   });
 
@@ -264,7 +264,7 @@ describe('inTransaction', () => {
     );
     expect(claims).toBe(30);
     await killer.destroy();
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + 60_000));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 60_000));
     expect(await Promise.all(players.map((player) => world.balance(player, 'gems')))).toEqual(
       Array(30).fill(5),
     );

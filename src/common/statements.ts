@@ -43,8 +43,10 @@ export function asOne<Row>(
 
 /**
  * Rows for `FROM`, as in `(VALUES …) AS w (id, amount)`. As parameters the planner sees how many they are, and looks them up
- * one by one in an index; of an array or of JSON it assumes many, and reads the whole table for them.
+ * one by one in an index; of an array or of JSON it assumes many, and reads the whole table for them. Rows of NULL are added up
+ * to the next power of two, so that there are few texts to prepare: an INSERT has to leave them out.
  *
+ * @param rows at least one
  * @param columns the type of each column that is wanted of the rows
  * @param from how many parameters stand before
  */
@@ -55,10 +57,18 @@ export function rowsFrom<Column extends string>(
 ) {
   const names = Object.keys(columns) as Column[];
   const values: Value[] = [];
-  const texts = rows.map((row) =>
-    names.map((name) => `$${from + values.push(row[name])}::${columns[name]}`).join(', '),
-  );
+  const texts: string[] = [];
+  for (let row = 0; row < rows.length || !isPowerOfTwo(row); row += 1) {
+    const parameters = names.map(
+      (name) => `$${from + values.push(rows[row]?.[name] ?? null)}::${columns[name]}`,
+    );
+    texts.push(parameters.join(', '));
+  }
   return { text: `(VALUES (${texts.join('), (')})) AS w (${names.join(', ')})`, values };
+}
+
+function isPowerOfTwo(count: number): boolean {
+  return (count & (count - 1)) === 0;
 }
 
 type Answer = Pick<QueryResult, 'rows'>;

@@ -88,6 +88,7 @@ export function insertBalances(projectId: string, balances: BalanceRow[]): State
   return {
     text: `INSERT INTO balances (project_id, user_id, currency_id, balance, lifetime_earned, last_entry_no)
            SELECT $1, user_id, currency_id, balance, lifetime_earned, last_entry_no FROM ${rows.text}
+            WHERE user_id IS NOT NULL
            RETURNING user_id`,
     values: [projectId, ...rows.values],
   };
@@ -111,7 +112,7 @@ export function insertLines(projectId: string, lines: LedgerLine[], made: boolea
   const columns = Object.keys(LINE_COLUMNS).join(', ');
   return {
     text: `INSERT INTO currency_transactions (project_id, ${columns}) SELECT $1, ${columns} FROM ${rows.text}
-            ${made ? 'WHERE (SELECT count(*) FROM made) > 0' : ''}`,
+            WHERE id IS NOT NULL ${made ? 'AND (SELECT count(*) FROM made) > 0' : ''}`,
     values: [projectId, ...rows.values],
   };
 }

@@ -4,8 +4,8 @@ import type { Connection } from 'pg';
 
 /** On one connection, each with its plan in the server's memory. Some are written anew for each length of a list. */
 export const MAX_PREPARED = 200;
-/** One with more values is of a long list, and will hardly come again. */
-const MAX_VALUES = 128;
+/** One with more values is of a long list, and will hardly come again; a payment of 16 claims has fewer. */
+const MAX_VALUES = 700;
 
 /** A statement of a connection, under its name on the server. */
 export interface PreparedStatement {

@@ -53,10 +53,10 @@ const TAKE = 'FOR UPDATE SKIP LOCKED';
 const DUE = `status = 'pending' AND next_attempt_at <= $1 ORDER BY next_attempt_at LIMIT $2`;
 const DUE_OF_THESE = `status = 'pending' AND next_attempt_at <= $1 AND project_id = $2 AND id = ANY($3) ORDER BY id`;
 /**
- * Pending, said so that it is looked for under the claim: while no promise waits, PostgreSQL thinks that an index of those that
+ * Pending, said so that it is looked for under its claim: while no promise waits, PostgreSQL thinks that an index of those that
  * wait is as good, and goes on reading all of it when a hundred thousand do.
  */
-const UNPAID_OF_CLAIM = `project_id = $1 AND claim_id = $2 AND settled_at IS NULL`;
+const UNPAID = 'settled_at IS NULL';
 const PROMISE_COLUMNS = { side: 'text', user_id: 'uuid', currency_code: 'text', amount: 'bigint' };
 const STATE = 'id, status, attempts, last_error';
 
@@ -68,15 +68,17 @@ export function insert(
   const rows = rowsFrom(promises, PROMISE_COLUMNS, 3);
   return {
     text: `INSERT INTO reward_grants (project_id, claim_id, next_attempt_at, side, user_id, currency_code, amount)
-           SELECT $1, $2, $3, side, user_id, currency_code, amount FROM ${rows.text}`,
+           SELECT $1, $2, $3, side, user_id, currency_code, amount FROM ${rows.text} WHERE user_id IS NOT NULL`,
     values: [claim.projectId, claim.id, nextAttemptAt, ...rows.values],
   };
 }
 
-export function takeOfClaim(projectId: string, claimId: string): Statement<RewardGrant> {
+/** @param claimIds at least one, each a parameter: a plan that is made for an array is made again each time */
+export function takeOfClaims(projectId: string, claimIds: string[]): Statement<RewardGrant> {
+  const ids = claimIds.map((_, i) => `$${i + 2}`).join(', ');
   return {
-    text: `SELECT ${COLUMNS} FROM reward_grants WHERE ${UNPAID_OF_CLAIM} ${TAKE}`,
-    values: [projectId, claimId],
+    text: `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id IN (${ids}) AND ${UNPAID} ${TAKE}`,
+    values: [projectId, ...claimIds],
   };
 }
 
@@ -85,10 +87,10 @@ export function findOfClaim(
   projectId: string,
   claimId: string,
 ): Promise<RewardGrant[]> {
-  return dataSource.query(`SELECT ${COLUMNS} FROM reward_grants WHERE ${UNPAID_OF_CLAIM}`, [
-    projectId,
-    claimId,
-  ]);
+  return dataSource.query(
+    `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id = $2 AND ${UNPAID}`,
+    [projectId, claimId],
+  );
 }
 
 /** Looks again whether it is due: another sweeper may have tried it since it was found. */

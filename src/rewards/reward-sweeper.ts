@@ -6,18 +6,18 @@ import {
 } from '@nestjs/common';
 import { WorkerLoop } from '../common/worker-loop';
 import { CONFIG, type Config } from '../config';
-import { RewardsService } from './rewards.service';
+import { PaymentsService } from './payments.service';
 
 /** Every instance sweeps; there is no leader. An interval of 0 leaves the sweeping to the others. */
 @Injectable()
 export class RewardSweeper implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly loop?: WorkerLoop;
 
-  constructor(rewards: RewardsService, @Inject(CONFIG) config: Config) {
+  constructor(payments: PaymentsService, @Inject(CONFIG) config: Config) {
     if (config.sweepIntervalMs > 0) {
       this.loop = new WorkerLoop(
         RewardSweeper.name,
-        (now, signal) => rewards.sweep(now, signal),
+        (now, signal) => payments.payDue(now, signal),
         config.sweepIntervalMs,
       );
     }

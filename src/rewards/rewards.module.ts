@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { CurrencyModule } from '../currency/currency.module';
+import { PaymentsService } from './payments.service';
 import { ReconciliationService } from './reconciliation.service';
 import { RewardGrantsService } from './reward-grants.service';
 import { RewardSweeper } from './reward-sweeper';
@@ -11,7 +12,7 @@ import { RewardsService } from './rewards.service';
 @Module({
   imports: [AuditModule, CurrencyModule],
   controllers: [RewardsAdminController],
-  providers: [RewardsService, RewardSweeper, RewardGrantsService, ReconciliationService],
-  exports: [RewardsService, RewardGrantsService],
+  providers: [RewardsService, PaymentsService, RewardSweeper, RewardGrantsService, ReconciliationService],
+  exports: [RewardsService, PaymentsService, RewardGrantsService],
 })
 export class RewardsModule {}

@@ -7,7 +7,7 @@ import { RewardsService } from '../../dist/src/rewards/rewards.service.js';
  * with a claim, and its rewards are paid after the commit, best effort. All else is the product as it is.
  */
 
-RewardsService.prototype.promise = () => ({ text: 'SELECT 1', values: [] });
+RewardsService.prototype.promise = () => undefined;
 
 RewardsService.prototype.payNow = async function ({ projectId, ...claim }) {
   const credits = [
@@ -16,7 +16,7 @@ RewardsService.prototype.payNow = async function ({ projectId, ...claim }) {
   ];
   try {
     await inTransaction(this.dataSource, (queryRunner) =>
-      this.ledger.credit(queryRunner, projectId, credits),
+      this.payments.ledger.credit(queryRunner, projectId, credits),
     );
   } catch (error) {
     console.error(`The rewards of claim ${claim.id} are lost: ${error}`);

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { RewardsService } from '../../src/rewards/rewards.service';
+import { PaymentsService } from '../../src/rewards/payments.service';
 import type { Player, Tenant, World } from './world';
 
 const HOUR_MS = 60 * 60 * 1000;
@@ -29,7 +29,7 @@ export async function buildScene(world: World): Promise<Scene> {
 
   await world.claim(grace, 'ADA', { 'idempotency-key': 'key-1' }).expect(201);
   for (let tries = 1; tries < 25; tries += 1) {
-    await world.app.get(RewardsService).sweep(new Date(Date.now() + tries * 10 * HOUR_MS));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + tries * 10 * HOUR_MS));
   }
   await world.claim(eve, 'ADA', { 'idempotency-key': 'key-2' }).expect(201);
   for (const code of ['S1', 'S2', 'S3']) {

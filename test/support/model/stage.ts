@@ -1,6 +1,6 @@
 import type { Response } from 'supertest';
 import { IntegrityService } from '../../../src/integrity/integrity.service';
-import { RewardsService } from '../../../src/rewards/rewards.service';
+import { PaymentsService } from '../../../src/rewards/payments.service';
 import { signSessionToken } from '../../../src/auth/session-token';
 import type { Method, Tenant, World } from '../world';
 import type { Answer } from './answer';
@@ -142,10 +142,10 @@ export class Stage {
 
   /** Lets the sweeper try everything that is pending, so many times. */
   async sweep(times: number): Promise<void> {
-    const rewards = this.world.app.get(RewardsService);
+    const payments = this.world.app.get(PaymentsService);
     for (let time = 0; time < times; time += 1) {
       this.now += NEXT_TRY_MS;
-      while (await rewards.sweep(new Date(this.now)));
+      while (await payments.payDue(new Date(this.now)));
     }
   }
 
