@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import request from 'supertest';
 import { usePrograms, type Program } from './support/process';
-import { TcpProxy } from './support/tcp-proxy';
+import { positionOf, TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
 
 /**
@@ -46,9 +46,7 @@ interface Point {
 }
 
 async function startServer(): Promise<{ program: Program; url: string }> {
-  const settings = { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET };
-  // of a statement that is prepared, only the first one on a connection says what it is
-  const program = run('main', { ...settings, DATABASE_PREPARED_STATEMENTS: 'false' });
+  const program = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET });
   const [url = ''] = /http:\/\/127\.0\.0\.1:\d+/.exec(await program.says('is ready')) ?? [];
   return { program, url };
 }
@@ -58,14 +56,14 @@ async function killedAt(point: Point, send: (url: string) => Promise<unknown>): 
   let isNext = false;
   let isDead = false;
   const strikes = (side: Point['from'], chunk: Buffer) => {
-    if (side === 'server' && chunk.includes(point.after)) isNext = true;
-    if (isDead || !isNext || side !== point.from || !chunk.includes(point.says)) return false;
+    if (side === 'server' && positionOf(point.after, chunk) >= 0) isNext = true;
+    if (isDead || !isNext || side !== point.from || positionOf(point.says, chunk) < 0) return false;
     program.kill('SIGKILL');
     return (isDead = true);
   };
   proxy.onClientData = (chunk) => {
     // what was sent together with it, but before it, arrives
-    if (strikes('server', chunk)) return chunk.lastIndexOf(point.says);
+    if (strikes('server', chunk)) return positionOf(point.says, chunk);
     return isDead ? 'cut' : 'forward';
   };
   proxy.onServerData = (chunk) => (strikes('database', chunk) || isDead ? 'cut' : 'forward');

@@ -35,21 +35,21 @@ afterEach(async () => {
   await holder.release();
 });
 
-const holdAdasBalance = () =>
-  holder.query(`SELECT FROM balances WHERE project_id = $1 AND user_id = $2 FOR UPDATE`, [tenant.id, ada.id]);
-const holdGems = () =>
-  holder.query(`SELECT FROM currencies WHERE project_id = $1 AND code = 'gems' FOR UPDATE`, [tenant.id]);
-const letGo = () => holder.rollbackTransaction();
+const isAnyWaiting = async () =>
+  (
+    await world.db.query(
+      `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`,
+    )
+  ).length > 0;
 
-/** So many claims of the code by new players, all of them made; they are answered when they are paid. */
-async function claims(code: string, count: number) {
-  const players = await tenant.players(count);
+/** Claims of the code by these players, all of them made; they are answered when they are paid. */
+async function claims(code: string, players: Player[]) {
   const before = await made();
   const answers = Promise.all(
     players.map(async (player) => (await world.claim(player, code).expect(201)).body),
   );
-  while ((await made()) < before + count) await sleep(5);
-  return { players, answers: answers.then((bodies) => bodies.map(({ data }) => data.rewards[0])) };
+  while ((await made()) < before + players.length) await sleep(5);
+  return { answers: answers.then((bodies) => bodies.map(({ data }) => data.rewards[0])) };
 }
 
 const made = async (): Promise<number> =>
@@ -72,34 +72,45 @@ const granted = (currency_code: string, amount: number) => ({
 });
 const pending = { currency_code: 'gems', amount: 5, granted: 0, status: 'pending' };
 
+/** Holds up the first payment until all claims are made, and spoils those of the unlucky user. */
+async function sabotaged(claimsInAll: number, unlucky: Player | undefined, work: () => Promise<void>) {
+  await world.db.query(
+    `CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+       WHILE (SELECT count(*) FROM referral_claims WHERE project_id = '${tenant.id}') < ${claimsInAll} LOOP
+         PERFORM pg_sleep(0.005); END LOOP;
+       IF NEW.user_id = '${unlucky?.id ?? tenant.id}' THEN RAISE EXCEPTION 'not you'; END IF;
+       RETURN NEW; END $$;
+     CREATE TRIGGER sabotage BEFORE INSERT ON currency_transactions FOR EACH ROW EXECUTE FUNCTION sabotage()`,
+  );
+  try {
+    await work();
+  } finally {
+    await world.db.query(`DROP FUNCTION sabotage CASCADE`);
+  }
+}
+
 it('are paid in one transaction, each to the last unit', async () => {
-  await holdAdasBalance();
-  const first = await claims('GEMS', 1);
-  const others = await claims('GEMS', 9);
-  await letGo();
-  expect(await first.answers).toEqual([granted('gems', 5)]);
-  expect(await others.answers).toEqual(Array(9).fill(granted('gems', 5)));
+  const [first, ...others] = (await tenant.players(10)) as [Player, ...Player[]];
+  await sabotaged(11, undefined, async () => {
+    const alone = await claims('GEMS', [first]);
+    const together = await claims('GEMS', others);
+    expect(await alone.answers).toEqual([granted('gems', 5)]);
+    expect(await together.answers).toEqual(Array(9).fill(granted('gems', 5)));
+  });
   expect(await payments()).toEqual([2, 2, 18]);
   expect(await world.balance(ada, 'gems')).toBe(100);
 });
 
 it('are paid one by one when one of them cannot be paid', async () => {
-  await holdAdasBalance();
-  const first = await claims('GEMS', 1);
-  const { players, answers } = await claims('GEMS', 4);
-  await world.db.query(
-    `CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-       IF NEW.user_id = '${players[1]?.id}' THEN RAISE EXCEPTION 'not you'; END IF; RETURN NEW; END $$;
-     CREATE TRIGGER sabotage BEFORE INSERT ON currency_transactions FOR EACH ROW EXECUTE FUNCTION sabotage()`,
-  );
-  try {
-    await letGo();
-    expect(await first.answers).toEqual([granted('gems', 5)]);
+  const [first, ...others] = (await tenant.players(5)) as [Player, ...Player[]];
+  const [, unlucky] = others;
+  await sabotaged(6, unlucky, async () => {
+    const alone = await claims('GEMS', [first]);
+    const together = await claims('GEMS', others);
+    expect(await alone.answers).toEqual([granted('gems', 5)]);
     const [paid, not] = [granted('gems', 5), pending];
-    expect(await answers).toEqual([paid, not, paid, paid]);
-  } finally {
-    await world.db.query(`DROP FUNCTION sabotage CASCADE`);
-  }
+    expect(await together.answers).toEqual([paid, not, paid, paid]);
+  });
   expect(await payments()).toEqual([2, 2, 2, 2, 2]);
   const grants = await world.db.query(
     `SELECT user_id, attempts, last_error FROM reward_grants WHERE project_id = $1 AND status = 'pending' ORDER BY side`,
@@ -107,23 +118,24 @@ it('are paid one by one when one of them cannot be paid', async () => {
   );
   const failed = { attempts: 1, last_error: 'not you' };
   expect(grants).toEqual([
-    { user_id: players[1]?.id, ...failed },
+    { user_id: unlucky?.id, ...failed },
     { user_id: ada.id, ...failed },
   ]);
 });
 
 it('do not wait for those who owe a currency that is locked, which lose no try', async () => {
-  await holdGems();
-  const first = await claims('GEMS', 1);
-  const others = await claims('GEMS', 5);
-  const { answers } = await claims('GOLD', 3);
+  const players = await tenant.players(10);
+  await holder.query(`SELECT FROM currencies WHERE project_id = $1 AND code = 'gems' FOR UPDATE`, [
+    tenant.id,
+  ]);
+  const locked = await claims('GEMS', players.slice(0, 6));
+  const { answers } = await claims('GOLD', players.slice(6, 9));
   expect(await answers).toEqual(Array(3).fill(granted('gold', 7)));
-  expect(await first.answers).toEqual([pending]);
-  expect(await others.answers).toEqual(Array(5).fill(pending));
-  // the first payment gives up, and those behind it, for whom nobody waits any more
-  await sleep(1_500);
-  await letGo();
-  const latecomer = await claims('GEMS', 1);
+  expect(await locked.answers).toEqual(Array(6).fill(pending));
+  // for those behind the last one that waits nobody waits any more
+  while (await isAnyWaiting()) await sleep(20);
+  await holder.rollbackTransaction();
+  const latecomer = await claims('GEMS', players.slice(9));
   expect(await latecomer.answers).toEqual([granted('gems', 5)]);
   const attempts = () =>
     world.db.query(
@@ -138,4 +150,13 @@ it('do not wait for those who owe a currency that is locked, which lose no try',
   await world.app.get(PaymentsService).payDue(new Date(Date.now() + HOUR_MS));
   expect(await attempts()).toEqual([{ status: 'granted', attempts: 1, promises: 16 }]);
   expect(await world.balance(ada, 'gems')).toBe(100);
+});
+
+it('wait for nobody of another project, though it has a currency of that name', async () => {
+  const other = await world.tenant();
+  await other.currency({ code: 'gems' });
+  await other.code({ code: 'GEMS', rewardReferee: { gems: 5 } });
+  const players = [...(await tenant.players(8)), ...(await other.players(8))];
+  const answers = await Promise.all(players.map((player) => world.claim(player, 'GEMS').expect(201)));
+  expect(answers.map(({ body }) => body.data.rewards)).toEqual(Array(16).fill([granted('gems', 5)]));
 });

@@ -1,3 +1,4 @@
+import { PaymentsService } from '../src/rewards/payments.service';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { QueryRunner } from 'typeorm';
 import { tally, useWorld, type Player, type Tenant } from './support/world';
@@ -61,15 +62,21 @@ describe('many at once', () => {
     expect(await world.balance(grace, 'gems')).toBe(3);
   });
 
-  it('one idempotency key, 10 different codes: one 201, the others 422', async () => {
-    const grace = await tenant.player();
-    const codes = Array.from({ length: 10 }, (_, i) => `CODE${i}`);
-    for (const code of codes) await tenant.code({ code });
-    const responses = await Promise.all(
-      codes.map((code) => world.claim(grace, code, { 'idempotency-key': 'k' })),
-    );
-    expect(tally(responses)).toEqual({ '201': 1, '422 IDEMPOTENCY_MISMATCH': 9 });
-  });
+  it.each([[undefined], [1]])(
+    'one idempotency key, 10 different codes, %p claims a user: one 201, the others 422',
+    async (maxClaimsPerUser) => {
+      const limited = await world.tenant({ maxClaimsPerUser });
+      const codes = Array.from({ length: 10 }, (_, i) => `CODE${i}`);
+      for (const code of codes) await limited.code({ code });
+      // for the first one a limit is news, for the others it is known
+      for (const player of await limited.players(3)) {
+        const responses = await Promise.all(
+          codes.map((code) => world.claim(player, code, { 'idempotency-key': 'k' })),
+        );
+        expect(tally(responses)).toEqual({ '201': 1, '422 IDEMPOTENCY_MISMATCH': 9 });
+      }
+    },
+  );
 
   it('50 first reads of my-code: one row, one 201', async () => {
     const ada = await tenant.player();
@@ -191,7 +198,7 @@ describe('a claim that waits for a lock', () => {
     ]);
   });
 
-  it('answers with a pending reward after a second, and pays it when the way is free', async () => {
+  it('answers with a pending reward when its currency stays locked, and it is paid when the way is free', async () => {
     const grace = await tenant.player();
     await tenant.code({ code: 'PROMO', rewardReferee: { gems: 50 } });
     const other = await holding((queryRunner) =>
@@ -200,7 +207,8 @@ describe('a claim that waits for a lock', () => {
     const { body } = await world.claim(grace, 'PROMO').expect(201);
     expect(body.data.rewards).toEqual([{ currency_code: 'gems', amount: 50, granted: 0, status: 'pending' }]);
     await other.commit();
-    await eventually(async () => expect(await world.balance(grace, 'gems')).toBe(50));
+    await world.app.get(PaymentsService).payDue(new Date(Date.now() + 60_000));
+    expect(await world.balance(grace, 'gems')).toBe(50);
   });
 
   /** A transaction of somebody else's that has done `work` and not committed yet. */

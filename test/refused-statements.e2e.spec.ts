@@ -75,6 +75,7 @@ describe('a claim', () => {
   let grace: Player;
 
   beforeEach(async () => {
+    // spoilt in its text, which one that is prepared says once on each connection
     ({ world, close } = await startWorld(proxy.url, { preparedStatements: false }));
     tenant = await world.tenant({ maxClaimsPerUser: 1 });
     await tenant.currency({ code: 'gems', initialBalance: 10 });

@@ -4,7 +4,7 @@ import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { Project } from '../src/projects/project.entity';
 import { PaymentsService } from '../src/rewards/payments.service';
-import { TcpProxy, type Verdict } from './support/tcp-proxy';
+import { positionOf, TcpProxy, type Verdict } from './support/tcp-proxy';
 import {
   cloneDatabase,
   startWorld,
@@ -25,7 +25,7 @@ describe('a claim whose COMMIT is cut off', () => {
   beforeEach(async () => {
     const database = await cloneDatabase();
     proxy = await TcpProxy.to(database.url);
-    const started = await startWorld(proxy.url, { preparedStatements: false });
+    const started = await startWorld(proxy.url);
     world = started.world;
     closers.push(started.close, () => proxy.down(), database.drop);
     tenant = await world.tenant();
@@ -86,7 +86,7 @@ describe('a claim whose COMMIT is cut off', () => {
 
   it('at the payment: no try is counted against the promise, and the sweep pays it', async () => {
     let commits = 0;
-    proxy.onClientData = (chunk) => (chunk.includes('COMMIT') && (commits += 1) === 2 ? 'cut' : 'forward');
+    proxy.onClientData = (chunk) => (isCommit(chunk) && (commits += 1) === 2 ? 'cut' : 'forward');
     const { body } = await world.claim(grace, 'PROMO').expect(201);
     expect(body.data.rewards).toMatchObject([{ status: 'pending' }]);
     expect(commits).toBe(2);
@@ -97,10 +97,12 @@ describe('a claim whose COMMIT is cut off', () => {
     expect(await world.balance(grace, 'gems')).toBe(5);
   });
 
+  const isCommit = (chunk: Buffer) => positionOf('COMMIT', chunk) >= 0;
+
   function cutFirstCommit(verdict: Verdict): () => number {
     let cuts = 0;
     proxy.onClientData = (chunk) => {
-      if (cuts > 0 || !chunk.includes('COMMIT')) return 'forward';
+      if (cuts > 0 || !isCommit(chunk)) return 'forward';
       cuts += 1;
       return verdict;
     };

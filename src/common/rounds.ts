@@ -27,7 +27,8 @@ export class Rounds<Item, Result> {
 
   /**
    * @param key only those with the same one share a round, and wait for each other
-   * @throws what it alone failed with, and an Error when its turn did not come in time
+   * @throws what it failed with, alone or in a round after which there was no time left; an Error when its turn did not come
+   *   in time
    */
   join(key: string, item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
@@ -44,8 +45,9 @@ export class Rounds<Item, Result> {
     this.queues.delete(key);
   }
 
-  private async serve(entries: Entry<Item, Result>[]): Promise<void> {
-    const [first, ...others] = entries.filter((entry) => this.isInTime(entry));
+  /** @param failure what a round of them failed with before */
+  private async serve(entries: Entry<Item, Result>[], failure?: unknown): Promise<void> {
+    const [first, ...others] = entries.filter((entry) => this.isInTime(entry, failure));
     if (first === undefined) return;
     const round = [first, ...others];
     try {
@@ -53,14 +55,14 @@ export class Rounds<Item, Result> {
       round.forEach(({ resolve }, i) => resolve(results[i] as Result));
     } catch (error) {
       if (others.length === 0) first.reject(error);
-      else for (const entry of round) await this.serve([entry]);
+      else for (const entry of round) await this.serve([entry], error);
     }
   }
 
-  private isInTime({ since, reject }: Entry<Item, Result>): boolean {
+  private isInTime({ since, reject }: Entry<Item, Result>, failure: unknown): boolean {
     const { patienceMs } = this.rules;
     const isInTime = performance.now() - since <= patienceMs;
-    if (!isInTime) reject(new Error(`Its turn did not come within ${patienceMs} ms`));
+    if (!isInTime) reject(failure ?? new Error(`Its turn did not come within ${patienceMs} ms`));
     return isInTime;
   }
 }

@@ -64,7 +64,8 @@ export function rowsFrom<Column extends string>(
     );
     texts.push(parameters.join(', '));
   }
-  return { text: `(VALUES (${texts.join('), (')})) AS w (${names.join(', ')})`, values };
+  const list = `(${texts.join('), (')})`;
+  return { list, text: `(VALUES ${list}) AS w (${names.join(', ')})`, values };
 }
 
 function isPowerOfTwo(count: number): boolean {

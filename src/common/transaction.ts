@@ -9,6 +9,7 @@ import {
   CommitUnknownError,
   isDatabaseUnavailable,
   isRetryable,
+  isStalePlan,
   LostLinkError,
   sqlState,
 } from './database-error';
@@ -87,9 +88,9 @@ async function commit(queryRunner: QueryRunner): Promise<void> {
   try {
     await queryRunner.commitTransaction();
   } catch (error) {
-    // PostgreSQL refuses a COMMIT for integrity (23) or concurrency (40) and has then rolled back. Anything else,
-    // a lost link above all, leaves the outcome open.
-    if (/^(23|40)/.test(sqlState(error) ?? '')) throw error;
+    // PostgreSQL refuses a COMMIT for integrity (23), concurrency (40) or as a stale statement, and has then rolled back.
+    // Anything else, a lost link above all, leaves the outcome open.
+    if (/^(23|40)/.test(sqlState(error) ?? '') || isStalePlan(error)) throw error;
     throw new CommitUnknownError(explain(error, queryRunner));
   }
 }

@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { DescribedOnce, NOTHING, PgQuery, type Connection, type Settled } from './pg-query';
+import { DescribedOnce, noop, PgQuery, type Connection, type Settled } from './pg-query';
 import type { PreparedStatement } from './prepared-statements';
 
 /** Whoever waits for such a lock may wait long, and so may the next: see `silenceTimeoutMs`. */
@@ -63,7 +63,7 @@ export class Flight {
   submit(connection: Connection): null {
     const { sync } = connection;
     // each statement would add one of its own
-    connection.sync = NOTHING;
+    connection.sync = noop;
     connection.stream.cork();
     try {
       for (const statement of this.statements) {

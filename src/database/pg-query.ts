@@ -1,5 +1,5 @@
 import { Query, type Connection as PgConnection, type QueryResult } from 'pg';
-import type { PreparedStatement } from './prepared-statements';
+import type { Columns, PreparedStatement } from './prepared-statements';
 
 /** pg's connection, as far as a query talks to it. */
 export type Connection = Omit<PgConnection, 'sync' | 'describe'> & {
@@ -7,13 +7,6 @@ export type Connection = Omit<PgConnection, 'sync' | 'describe'> & {
   describe: (portal: unknown) => void;
   submittedNamedStatements: Record<string, string>;
 };
-
-/** What pg makes of a description of rows. */
-interface Columns {
-  fields: unknown;
-  _parsers: unknown;
-  _prebuiltEmptyResultObject: unknown;
-}
 
 /** pg's query, as far as pg itself talks to it. */
 export interface PgQuery {
@@ -32,7 +25,7 @@ export interface PgQuery {
 
 export type Settled = (error: Error | null, result: QueryResult) => void;
 
-export const NOTHING = () => undefined;
+export const noop = () => undefined;
 
 export const PgQuery = Query as unknown as new (text: string, values: unknown[], settled: Settled) => PgQuery;
 
@@ -52,8 +45,9 @@ export class DescribedOnce extends PgQuery {
     const { columns } = this.statement;
     if (columns === undefined) return super.prepare(connection);
     const { describe } = connection;
-    connection.describe = NOTHING;
+    connection.describe = noop;
     Object.assign(this._result, columns);
+    // as the description would
     this._accumulateRows = true;
     try {
       super.prepare(connection);

@@ -4,14 +4,21 @@ import type { Connection } from 'pg';
 
 /** On one connection, each with its plan in the server's memory. Some are written anew for each length of a list. */
 export const MAX_PREPARED = 200;
-/** One with more values is of a long list, and will hardly come again; a payment of 16 claims has fewer. */
-const MAX_VALUES = 700;
+/** One with more values is of a long list, and will hardly come again; a payment of eight claims has about as many. */
+const MAX_VALUES = 350;
+
+/** What pg makes of a description of rows. */
+export interface Columns {
+  fields: unknown;
+  _parsers: unknown;
+  _prebuiltEmptyResultObject: unknown;
+}
 
 /** A statement of a connection, under its name on the server. */
 export interface PreparedStatement {
   readonly name: string;
-  /** What its rows are made of, once they were described; a name stands for the same as long as it stands. */
-  columns?: unknown;
+  /** What its rows are made of, once they were described. The server refuses it when that changes. */
+  columns?: Columns;
 }
 
 /** Counts how often a statement turned out to be stale. What was prepared before is not used again, on any connection. */

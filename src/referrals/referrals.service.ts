@@ -51,7 +51,7 @@ const REFUSAL_BY_CONSTRAINT: Record<string, ClaimRefusal | 'IDEMPOTENCY_MISMATCH
 @Injectable()
 export class ReferralsService {
   private readonly lockClaimable: ReturnType<typeof claimableLock>;
-  /** Projects that limited their users' claims when last seen: their claims take their turn from the start. */
+  /** Projects that limited their users' claims when last seen: their claims take their turn from the start. A hint, no more. */
   private readonly limiting = new Set<string>();
 
   constructor(
@@ -116,10 +116,7 @@ export class ReferralsService {
     const earlier = await this.findReplay(queryRunner, request, facts);
     if (earlier) return earlier;
     if (code === undefined || !facts?.isOwnerActive) throw new ApiError('INVALID_CODE');
-    const refusal = claimRefusal({
-      ...facts,
-      ...{ claimerId: refereeId, code, ...limit },
-    });
+    const refusal = claimRefusal({ ...facts, ...(limit ?? NO_LIMIT), claimerId: refereeId, code });
     if (refusal) throw new ApiError(refusal);
 
     const claim = { ...code, projectId, id: request.claimId, referrerId: code.ownerId, refereeId };
@@ -134,25 +131,31 @@ export class ReferralsService {
     return { ...claim, referralCodeId: code.id, claimedAt: stored.claimedAt };
   }
 
-  /** Where it is news that the project limits claims, the claimer's turn costs a round trip of its own. */
+  /**
+   * Locks the code, takes the claimer's turn where there is a limit, and reads all else after both. Where it is news that the
+   * project has a limit, the turn and what comes after it cost a round trip more.
+   */
   private async lockAndRead(queryRunner: QueryRunner, request: ClaimRequest) {
     const { projectId } = request.caller;
-    const turn = [takeTurn(request), readLimit(request)] as const;
-    const [ownTurn, ownLimit] = this.limiting.has(projectId) ? turn : [];
-    const [[code], [facts], , [known]] = await sendTogether(
+    const inTurn = [takeTurn(request), readSurroundings(request), readLimit(request)] as const;
+    if (this.limiting.has(projectId)) {
+      const [[code], , [facts], [limit]] = await sendTogether(
+        queryRunner,
+        this.lockClaimable(request),
+        ...inTurn,
+      );
+      if (limit?.maxClaimsPerUser === null) this.limiting.delete(projectId);
+      return { code, facts, limit };
+    }
+    const [[code], [facts]] = await sendTogether(
       queryRunner,
       this.lockClaimable(request),
       readSurroundings(request),
-      ownTurn,
-      ownLimit,
     );
-    if (!facts?.isLimited) {
-      this.limiting.delete(projectId);
-      return { code, facts, limit: NO_LIMIT };
-    }
+    if (!facts?.isLimited) return { code, facts, limit: undefined };
     this.limiting.add(projectId);
-    const [, [limit]] = known ? [[], [known]] : await sendTogether(queryRunner, ...turn);
-    return { code, facts, limit: limit ?? NO_LIMIT };
+    const [, [factsInTurn], [limit]] = await sendTogether(queryRunner, ...inTurn);
+    return { code, facts: factsInTurn, limit };
   }
 
   /** @throws ApiError IDEMPOTENCY_MISMATCH when the key was used for another request */

@@ -3,17 +3,12 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource, QueryRunner } from 'typeorm';
 import { backoffMs } from '../common/backoff';
 import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
-import { Rounds } from '../common/rounds';
 import { asOne, sendTogether, type Rows, type Statement } from '../common/statements';
-import { commitWith, inTransaction } from '../common/transaction';
+import { inTransaction } from '../common/transaction';
 import { LedgerService, type CreditResult, type Locks } from '../currency/ledger.service';
-import { owedFor, type RewardedClaim } from './owed';
 import * as promises from './reward-grants';
-import type { RewardGrant, RewardOutcome } from './reward-grants';
+import type { RewardGrant } from './reward-grants';
 
-/** A claimer waits this long for the rewards; then they are `pending` and follow on their own. */
-export const INLINE_WAIT_MS = 1_000;
-const CLAIMS_AT_ONCE = 50;
 const PROMISES_AT_ONCE = 100;
 /** When somebody keeps a currency locked, its promises are left alone for this long. */
 const BUSY_WAIT_MS = 5_000;
@@ -26,38 +21,15 @@ interface Batch {
   find: () => Promise<RewardGrant[]>;
 }
 
-/** A promise of a claim, and what its payment came to; null where the project has no such currency now. */
-type Paid = RewardGrant & { result: CreditResult };
-
-/**
- * Pays promises: of claims that were just made, of a replay, and whatever is due.
- */
+/** Pays promises: those of a replay, and whatever is due. Those of new claims are paid by `ClaimPaymentsService`, in the same way. */
 @Injectable()
 export class PaymentsService {
   private readonly logger = new Logger(PaymentsService.name);
-  private readonly claims = new Rounds({
-    serve: (claims: [RewardedClaim, ...RewardedClaim[]]) => this.payClaims(claims),
-    max: CLAIMS_AT_ONCE,
-    patienceMs: INLINE_WAIT_MS,
-  });
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly ledger: LedgerService,
   ) {}
-
-  /**
-   * Pays a committed claim. Those that come while others of the project are being paid are paid in one transaction; they
-   * wait for each other only where they owe the same currencies, so that one that is locked holds back no other.
-   *
-   * @returns the referee's rewards
-   * @throws what the payment failed with; what it did not pay stays promised
-   */
-  async payClaim(claim: RewardedClaim): Promise<RewardOutcome[]> {
-    const currencies = new Set(owedFor(claim).map((owed) => owed.currency_code));
-    if (currencies.size === 0) return [];
-    return this.claims.join([claim.projectId, ...[...currencies].sort()].join(), claim);
-  }
 
   /** Pays those of a project's promises that are due. */
   async payThese(projectId: string, ids: string[], now: Date): Promise<void> {
@@ -88,54 +60,6 @@ export class PaymentsService {
       signal,
     );
     return found === PROMISES_AT_ONCE;
-  }
-
-  /** All of these claims, which are of one project, or none. */
-  private async payClaims(claims: [RewardedClaim, ...RewardedClaim[]]): Promise<RewardOutcome[][]> {
-    const now = new Date();
-    try {
-      const paid = await this.payTogether(claims, now);
-      return await Promise.all(
-        claims.map((claim) =>
-          this.outcomesOf(
-            claim,
-            paid.filter((grant) => grant.claim_id === claim.id),
-          ),
-        ),
-      );
-    } catch (error) {
-      const [{ projectId, id }, ...others] = claims;
-      // a database that is away, or a currency that is locked, is no fault of the promise
-      if (others.length === 0 && !isDatabaseUnavailable(error) && !isLockTimeout(error)) {
-        const unpaid = await promises.findOfClaim(this.dataSource, projectId, id);
-        for (const grant of unpaid) await this.failOne(grant, error, now);
-      }
-      throw error;
-    }
-  }
-
-  private async payTogether(claims: [RewardedClaim, ...RewardedClaim[]], now: Date): Promise<Paid[]> {
-    const [{ projectId }] = claims;
-    const ids = claims.map(({ id }) => id);
-    const wanted = claims
-      .flatMap(owedFor)
-      .map((owed) => ({ userId: owed.user_id, currencyCode: owed.currency_code }));
-    return inTransaction(this.dataSource, async (queryRunner) => {
-      const [due, ...locked] = await sendTogether(
-        queryRunner,
-        promises.takeOfClaims(projectId, ids),
-        ...this.ledger.locks(projectId, wanted),
-      );
-      const { results, statement } = this.payment(projectId, { due, locked, now });
-      await commitWith(queryRunner, statement);
-      return due.map((grant, i) => ({ ...grant, result: results[i] ?? null }));
-    });
-  }
-
-  /** Where somebody else sees to some of a claim's promises, they are as they are by now. */
-  private async outcomesOf(claim: RewardedClaim, paid: Paid[]): Promise<RewardOutcome[]> {
-    if (paid.length === owedFor(claim).length) return outcomesFor(claim.refereeId, paid);
-    return promises.outcomes(this.dataSource, claim.projectId, claim.id, claim.refereeId);
   }
 
   /** @returns how many promises it found */
@@ -189,7 +113,7 @@ export class PaymentsService {
   }
 
   /** What pays promises of one project, under their locks and the ledger's. */
-  private payment(
+  payment(
     projectId: string,
     { due, locked, now }: { due: RewardGrant[]; locked: Rows<Locks>; now: Date },
   ): { results: CreditResult[]; statement: Statement | undefined } {
@@ -210,8 +134,10 @@ export class PaymentsService {
     return { results, statement: due.length > 0 ? asOne(writes) : undefined };
   }
 
-  /** In a short transaction of its own, if the promise is still as it was when its payment was tried. */
-  private async failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
+  /**
+   * Counts a try that failed, in a short transaction of its own, if the promise is still as it was when its payment was tried.
+   */
+  async failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     const { text, values } = this.failure(grant, reason, now);
     await this.dataSource.query(text, values);
@@ -237,15 +163,4 @@ function toCredit(grant: RewardGrant) {
     source: 'referral',
     referenceId: grant.claim_id,
   } as const;
-}
-
-/** As `promises.outcomes` would read them. */
-function outcomesFor(userId: string, paid: Paid[]): RewardOutcome[] {
-  return paid
-    .filter((grant) => grant.user_id === userId)
-    .map(({ currency_code, amount, result }): RewardOutcome => ({
-      ...{ currency_code, amount, granted: result?.granted ?? 0 },
-      status: result ? 'granted' : 'pending',
-    }))
-    .sort((a, b) => (a.currency_code < b.currency_code ? -1 : 1));
 }

@@ -75,10 +75,14 @@ export function insert(
 
 /** @param claimIds at least one, each a parameter: a plan that is made for an array is made again each time */
 export function takeOfClaims(projectId: string, claimIds: string[]): Statement<RewardGrant> {
-  const ids = claimIds.map((_, i) => `$${i + 2}`).join(', ');
+  const claims = rowsFrom(
+    claimIds.map((id) => ({ id })),
+    { id: 'uuid' },
+    1,
+  );
   return {
-    text: `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id IN (${ids}) AND ${UNPAID} ${TAKE}`,
-    values: [projectId, ...claimIds],
+    text: `SELECT ${COLUMNS} FROM reward_grants WHERE project_id = $1 AND claim_id IN (${claims.list}) AND ${UNPAID} ${TAKE}`,
+    values: [projectId, ...claims.values],
   };
 }
 

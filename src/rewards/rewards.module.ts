@@ -1,6 +1,7 @@
 import { Module } from '@nestjs/common';
 import { AuditModule } from '../audit/audit.module';
 import { CurrencyModule } from '../currency/currency.module';
+import { ClaimPaymentsService } from './claim-payments.service';
 import { PaymentsService } from './payments.service';
 import { ReconciliationService } from './reconciliation.service';
 import { RewardGrantsService } from './reward-grants.service';
@@ -12,7 +13,14 @@ import { RewardsService } from './rewards.service';
 @Module({
   imports: [AuditModule, CurrencyModule],
   controllers: [RewardsAdminController],
-  providers: [RewardsService, PaymentsService, RewardSweeper, RewardGrantsService, ReconciliationService],
-  exports: [RewardsService, PaymentsService, RewardGrantsService],
+  providers: [
+    RewardsService,
+    PaymentsService,
+    ClaimPaymentsService,
+    RewardSweeper,
+    RewardGrantsService,
+    ReconciliationService,
+  ],
+  exports: [RewardsService, RewardGrantsService],
 })
 export class RewardsModule {}

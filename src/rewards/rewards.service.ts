@@ -4,8 +4,9 @@ import type { DataSource } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import type { Statement } from '../common/statements';
 import { CurrencyService } from '../currency/currency.service';
+import { ClaimPaymentsService, INLINE_WAIT_MS } from './claim-payments.service';
 import { owedFor, type RewardedClaim } from './owed';
-import { INLINE_WAIT_MS, PaymentsService } from './payments.service';
+import { PaymentsService } from './payments.service';
 import { parseReward } from './reward';
 import * as promises from './reward-grants';
 import type { RewardOutcome } from './reward-grants';
@@ -23,6 +24,7 @@ export class RewardsService implements OnApplicationShutdown {
 
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly claims: ClaimPaymentsService,
     private readonly payments: PaymentsService,
     private readonly currencies: CurrencyService,
   ) {}
@@ -58,7 +60,7 @@ export class RewardsService implements OnApplicationShutdown {
    * @returns the referee's rewards
    */
   async payNow(claim: RewardedClaim): Promise<RewardOutcome[]> {
-    const outcomes = await this.inline(this.payments.payClaim(claim), `of claim ${claim.id}`);
+    const outcomes = await this.inline(this.claims.pay(claim), `of claim ${claim.id}`);
     return outcomes ?? (parseReward(claim.rewardReferee) ?? []).map(pending);
   }
 

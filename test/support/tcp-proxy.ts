@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
 
 /**
@@ -84,4 +85,10 @@ function farewell(): Buffer {
   head.write('E');
   head.writeUInt32BE(body.length + LENGTH_BYTES, 1);
   return Buffer.concat([head, body]);
+}
+
+/** Where a message last says this statement, in full or by the name that it is prepared under; -1 for nowhere. */
+export function positionOf(statement: string, chunk: Buffer): number {
+  const name = `_${createHash('sha256').update(statement).digest('hex').slice(0, 24)}`;
+  return Math.max(chunk.lastIndexOf(statement), chunk.lastIndexOf(name));
 }
