@@ -19,7 +19,7 @@ const OWING_CLAIMS = 50_000;
 const IDLE_SWEEPS = 500;
 const FIRST_WARM_UPS = [1];
 
-const { RewardsService } = await built('src/rewards/rewards.service.js');
+const { PaymentsService } = await built('src/rewards/payments.service.js');
 const { INVARIANTS } = await built('src/integrity/invariants.js');
 
 /** Prints Markdown. @param bench the options, and what the built application makes keys with */
@@ -116,16 +116,16 @@ async function measureSweeper({ name, databaseUrl, client, users, crowd }, tell)
   tell(`${name}: the sweeper, with none due`);
   const app = await startApp(databaseUrl, { integrityIntervalMs: 0 });
   try {
-    const rewards = app.get(RewardsService);
+    const payments = app.get(PaymentsService);
     const idle = [];
     for (let sweep = 0; sweep < IDLE_SWEEPS; sweep += 1)
-      idle.push((await timed(() => rewards.sweep(new Date()))).ms);
+      idle.push((await timed(() => payments.payDue(new Date()))).ms);
     tell(`${name}: the sweeper, with ${2 * OWING_CLAIMS} due`);
     await owe(client, { projectId: crowd.projectId, users, claims: OWING_CLAIMS });
     await client.query('CHECKPOINT');
     const batches = [];
     for (let isMore = true; isMore;) {
-      const { result, ms } = await timed(() => rewards.sweep(new Date()));
+      const { result, ms } = await timed(() => payments.payDue(new Date()));
       batches.push(ms);
       isMore = result;
     }
