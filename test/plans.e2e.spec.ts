@@ -3,7 +3,7 @@ import { FIRST_GROWN, grow, owe } from '../bench/growth.mjs';
 import { PaymentsService } from '../src/rewards/payments.service';
 import { SignInService } from '../src/users/sign-in.service';
 import { expectInvariants } from './support/invariants';
-import { growingParts, statementsOf } from './support/plans';
+import { growingParts, passedOver, statementsOf } from './support/plans';
 import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
 
 /**
@@ -81,6 +81,19 @@ it.each([
 ])('%s', async (_, path) => {
   const read = () => world.http.get(`/v1/client${path}`).set(hot.player.headers).expect(200);
   expect(await growingPartsOf(read)).toEqual([]);
+});
+
+it.each([
+  ['a long history', ''],
+  ['a long history in one currency', '&currency_code=gems'],
+])('the last page of %s, found in an index alone', async (_, currency) => {
+  const path = `/v1/client/currencies/transactions?limit=20&offset=1980${currency}`;
+  const read = async () => {
+    const { body } = await world.http.get(path).set(hot.player.headers).expect(200);
+    expect(body.data.length).toBeGreaterThan(0);
+  };
+  const [page] = (await statementsOf(world.db, read)).filter(({ text }) => text.includes('OFFSET'));
+  expect(page && (await passedOver(world.db, page))).toEqual(['Index Only Scan on currency_transactions']);
 });
 
 it('signing up, in and on', async () => {

@@ -37,16 +37,24 @@ export type TransactionWithReason = TransactionRow & { reason: string | null };
 export const TRANSACTION = `t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,
   t.balance_after, t.transaction_type, t.source, t.reference_id, t.created_at`;
 
-/** The page first: of the lines that are passed over nothing but their place is read. */
+/** The page first: of the lines that are passed over nothing is read but their place in an index. */
 const PAGE = `
   SELECT ${TRANSACTION}
     FROM (SELECT seq FROM currency_transactions
-           WHERE project_id = $1 AND user_id = $2
-             AND ($3::text IS NULL OR currency_id = (SELECT id FROM currencies WHERE project_id = $1 AND code = $3))
-           ORDER BY seq DESC LIMIT $4 OFFSET $5) p
+           WHERE project_id = $1 AND user_id = $2 ORDER BY seq DESC LIMIT $3 OFFSET $4) p
     JOIN currency_transactions t ON t.project_id = $1 AND t.user_id = $2 AND t.seq = p.seq
     JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
    ORDER BY t.seq DESC`;
+const PAGE_OF_CURRENCY = `
+  SELECT ${TRANSACTION}
+    FROM currencies c
+   CROSS JOIN LATERAL (SELECT entry_no FROM currency_transactions
+                        WHERE project_id = $1 AND user_id = $2 AND currency_id = c.id
+                        ORDER BY entry_no DESC LIMIT $3 OFFSET $4) p
+    JOIN currency_transactions t
+      ON t.project_id = $1 AND t.user_id = $2 AND t.currency_id = c.id AND t.entry_no = p.entry_no
+   WHERE c.project_id = $1 AND c.code = $5
+   ORDER BY t.entry_no DESC`;
 /** The lines of a balance are numbered without a gap: its last number says how many there are. */
 const COUNT = `
   SELECT coalesce(sum(b.last_entry_no), 0)::bigint AS total
@@ -87,14 +95,14 @@ export class BalancesService {
     window: PageQuery,
     currencyCode?: string,
   ): Promise<Page<TransactionRow>> {
-    const filter = [projectId, userId, currencyCode ?? null];
+    const user = [projectId, userId];
+    const page = [...user, window.limit, window.offset];
     try {
-      const rows = await this.dataSource.query<TransactionRow[]>(PAGE, [
-        ...filter,
-        window.limit,
-        window.offset,
-      ]);
-      const [{ total }] = await this.dataSource.query<[{ total: number }]>(COUNT, filter);
+      const rows: TransactionRow[] =
+        currencyCode === undefined
+          ? await this.dataSource.query(PAGE, page)
+          : await this.dataSource.query(PAGE_OF_CURRENCY, [...page, currencyCode]);
+      const [{ total }] = await this.dataSource.query<[{ total: number }]>(COUNT, [...user, currencyCode]);
       return new Page(rows, total, window);
     } catch (error) {
       throw new ApiError('FETCH_FAILED', { cause: error });

@@ -48,27 +48,38 @@ export async function statementsOf(db: DataSource, work: () => PromiseLike<unkno
 /** So often PostgreSQL plans a prepared statement for its values, before it may keep a plan for any. */
 const CUSTOM_PLANS = 5;
 
-/**
- * What of a statement takes longer the more rows there are, as in `Seq Scan on app_users`: by the plan for these values, and
- * by the one that PostgreSQL settles on when the prepared statement is used again and again.
- */
-export async function growingParts(db: DataSource, { text, values }: Sent): Promise<string[]> {
+/** What of a statement takes longer the more rows there are, as in `Seq Scan on app_users`. */
+export async function growingParts(db: DataSource, sent: Sent): Promise<string[]> {
+  const parts = (await plansOf(db, sent)).flatMap((plan) => growing(plan, false));
+  return [...new Set(parts)];
+}
+
+/** How a page finds its place, as in `Index Only Scan on app_users`: what is read below a limit, whatever the values. */
+export async function passedOver(db: DataSource, sent: Sent): Promise<string[]> {
+  const parts = (await plansOf(db, sent, 'force_generic_plan')).flatMap(belowLimits);
+  return [...new Set(parts)];
+}
+
+/** By default for these values, and what PostgreSQL settles on when the prepared statement is used again and again. */
+async function plansOf(db: DataSource, { text, values }: Sent, mode = 'auto'): Promise<Node[]> {
   const queryRunner = db.createQueryRunner();
   const given = values.length > 0 ? `(${values.map(literal).join(', ')})` : '';
-  const parts: string[] = [];
+  const plans: Node[] = [];
   try {
+    await queryRunner.query(`SET plan_cache_mode = ${mode}`);
     await queryRunner.query(`PREPARE looked_at AS ${text}`);
     for (let use = 0; use <= CUSTOM_PLANS; use += 1) {
       const [row] = (await queryRunner.query(`EXPLAIN (FORMAT JSON) EXECUTE looked_at ${given}`)) as [
         Explained,
       ];
-      parts.push(...growing(row['QUERY PLAN'][0].Plan, false));
+      plans.push(row['QUERY PLAN'][0].Plan);
     }
   } finally {
     await queryRunner.query(`DEALLOCATE looked_at`);
+    await queryRunner.query(`RESET plan_cache_mode`);
     await queryRunner.release();
   }
-  return [...new Set(parts)];
+  return plans;
 }
 
 interface Explained {
@@ -82,6 +93,14 @@ function literal(value: Value | undefined): string {
   if (value instanceof Date) return `'${value.toISOString()}'`;
   if (Array.isArray(value)) return escapeLiteral(`{${value.map((item) => JSON.stringify(item)).join(',')}}`);
   return escapeLiteral(String(value));
+}
+
+function belowLimits({ 'Node Type': type, Plans: below = [] }: Node): string[] {
+  return below.flatMap(type === 'Limit' ? scans : belowLimits);
+}
+
+function scans({ 'Node Type': type, 'Relation Name': table, Plans: below = [] }: Node): string[] {
+  return [...(table === undefined ? [] : [`${type} on ${table}`]), ...below.flatMap(scans)];
 }
 
 /** @param isStopped whether what is above takes only as many rows as it needs */
