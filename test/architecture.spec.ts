@@ -16,7 +16,11 @@ const filesWith = (pattern: RegExp) =>
 describe('the house rules', () => {
   it.each<[string, RegExp, string[]]>([
     ['only config.ts reads the environment', /process\.env/, ['src/config.ts']],
-    ['only transaction.ts opens a query runner', /createQueryRunner/, ['src/common/transaction.ts']],
+    [
+      'only transaction.ts and shared-read.ts open a query runner',
+      /createQueryRunner/,
+      ['src/common/transaction.ts', 'src/database/shared-read.ts'],
+    ],
     [
       'only transaction.ts begins and ends transactions',
       /startTransaction|commitTransaction|\.transaction\(/,

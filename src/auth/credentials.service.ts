@@ -3,6 +3,7 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import { isUUID } from 'class-validator';
 import type { DataSource } from 'typeorm';
 import { CONFIG, type Config } from '../config';
+import { sharedRead } from '../database/shared-read';
 import type { Actor, Developer } from './actor';
 import { digestOf, isWellFormedApiKey, type KeyType } from './api-key';
 import { DeveloperSessionsService } from './developer-sessions.service';
@@ -54,7 +55,8 @@ export class CredentialsService {
     if (!isWellFormedApiKey(key)) return undefined;
     const claims = sessionToken && verifySessionToken(sessionToken, this.config.sessionSecret);
     const { projectId, sessionId, userId } = claims || {};
-    const [row] = await this.dataSource.query<(ApiKeyIdentity & KeyUse & { userId: string | null })[]>(
+    const [row] = await sharedRead<ApiKeyIdentity & KeyUse & { userId: string | null }>(
+      this.dataSource,
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
               ${isUseNoted('k')} AS "isUseNoted", u.id AS "userId"
          FROM api_keys k
@@ -76,7 +78,8 @@ export class CredentialsService {
   /** Whose API key this is; undefined for one that is unknown, deactivated or of a deleted project. */
   async ofApiKey(key: string): Promise<ApiKeyIdentity | undefined> {
     if (!isWellFormedApiKey(key)) return undefined;
-    const [row] = await this.dataSource.query<(ApiKeyIdentity & KeyUse)[]>(
+    const [row] = await sharedRead<ApiKeyIdentity & KeyUse>(
+      this.dataSource,
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
               ${isUseNoted('k')} AS "isUseNoted"
          FROM api_keys k JOIN projects p ON p.id = k.project_id

@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { Page, type PageQuery } from '../common/page';
+import { sharedRead } from '../database/shared-read';
 import { UsersService } from '../users/users.service';
 import type { TransactionSource, TransactionType } from './ledger-statements';
 
@@ -71,7 +72,8 @@ export class BalancesService {
 
   /** The user's balance in every currency of the project, with the initial balance where nothing moved yet. */
   async list({ projectId, userId }: Caller): Promise<BalanceRow[]> {
-    return this.dataSource.query(
+    return sharedRead<BalanceRow>(
+      this.dataSource,
       `SELECT c.code AS currency_code, c.name, c.is_premium,
               coalesce(b.balance, c.initial_balance) AS balance,
               coalesce(b.lifetime_earned, 0) AS lifetime_earned,

@@ -60,6 +60,14 @@ export class ResilientClient extends Client {
     this.query = this.queryInFlight.bind(this) as typeof this.query;
   }
 
+  /** Asks for what changes nothing, in one round trip. After one that fails, those behind it fail with the same error. */
+  readTogether(reads: readonly { text: string; values: unknown[] }[]): Promise<QueryResult>[] {
+    this.depart();
+    const answers = reads.map(({ text, values }) => this.board(text, values));
+    this.depart();
+    return answers;
+  }
+
   /** Lets the server be silent for so long, in ms, from now on; without a number for as long as configured. */
   allowSilence(ms = this.settings.silenceTimeoutMs ?? 0): void {
     this.connection.stream.setTimeout(ms);

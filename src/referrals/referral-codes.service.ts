@@ -11,6 +11,7 @@ import {
   violatedRule,
   violatedUnique,
 } from '../common/database-error';
+import { sharedRead } from '../database/shared-read';
 import { ProjectsService } from '../projects/projects.service';
 import type { RewardJson } from '../rewards/reward';
 import { RewardsService } from '../rewards/rewards.service';
@@ -100,7 +101,8 @@ export class ReferralCodesService {
   }
 
   private async findOwn({ projectId, userId }: Caller): Promise<ReferralCode | undefined> {
-    const [code] = await this.dataSource.query<ReferralCode[]>(
+    const [code] = await sharedRead<ReferralCode>(
+      this.dataSource,
       `SELECT ${COLUMNS} FROM referral_codes WHERE project_id = $1 AND user_id = $2`,
       [projectId, userId],
     );

@@ -1,0 +1,81 @@
+import type { QueryResult } from 'pg';
+import type { DataSource } from 'typeorm';
+import { isDatabaseUnavailable, isStalePlan } from '../common/database-error';
+import type { Value } from '../common/statements';
+import type { ResilientClient } from './resilient-client';
+
+/** One that is slow holds up those behind it, so they are not many. */
+const MAX_SHARING = 8;
+
+interface Read {
+  text: string;
+  values: (Value | undefined)[];
+  resolve: (rows: never[]) => void;
+  reject: (error: unknown) => void;
+}
+
+/** What was asked for in this turn of the event loop. */
+const asked = new WeakMap<DataSource, Read[]>();
+
+/**
+ * Looks a few rows up, as many requests do at the same time. Those that are asked for in one turn of the event loop share a
+ * connection and a round trip, eight at most: a packet costs both sides more than such a look itself. Nobody waits for
+ * others to come.
+ *
+ * @param text finds its rows by their keys, changes nothing and waits for no lock: others may wait behind it
+ * @returns what is committed when it is read
+ * @throws what this statement fails with. Those that share its way do not fail for it; with a lost link all do.
+ */
+export function sharedRead<Row>(
+  dataSource: DataSource,
+  text: string,
+  values: (Value | undefined)[],
+): Promise<Row[]> {
+  return new Promise((resolve, reject) => {
+    const reads = asked.get(dataSource) ?? [];
+    // after all requests that have arrived by now
+    if (reads.length === 0) setImmediate(() => depart(dataSource));
+    reads.push({ text, values, resolve, reject });
+    asked.set(dataSource, reads);
+  });
+}
+
+function depart(dataSource: DataSource): void {
+  const reads = asked.get(dataSource) ?? [];
+  asked.delete(dataSource);
+  while (reads.length > 1) void sendTogether(dataSource, reads.splice(0, MAX_SHARING));
+  for (const read of reads) sendAlone(dataSource, read);
+}
+
+function sendAlone(dataSource: DataSource, { text, values, resolve, reject }: Read): void {
+  dataSource.query<never[]>(text, values).then(resolve, reject);
+}
+
+async function sendTogether(dataSource: DataSource, reads: Read[]): Promise<void> {
+  const answers = await answersTo(dataSource, reads);
+  const failed = answers.findIndex(({ status }) => status === 'rejected');
+  reads.forEach((read, i) => {
+    const answer = answers[i] as PromiseSettledResult<QueryResult<never>>;
+    if (answer.status === 'fulfilled') return read.resolve(answer.value.rows);
+    const { reason } = answer as { reason: unknown };
+    const isForAnother = i > failed && !isDatabaseUnavailable(reason);
+    if (isForAnother || isStalePlan(reason)) sendAlone(dataSource, read);
+    else read.reject(reason);
+  });
+}
+
+async function answersTo(
+  dataSource: DataSource,
+  reads: Read[],
+): Promise<PromiseSettledResult<QueryResult>[]> {
+  const queryRunner = dataSource.createQueryRunner();
+  try {
+    const connection = (await queryRunner.connect()) as ResilientClient;
+    for (const { text, values } of reads) dataSource.logger.logQuery(text, values, queryRunner);
+    return await Promise.allSettled(connection.readTogether(reads));
+  } catch (reason) {
+    return reads.map(() => ({ status: 'rejected', reason }));
+  } finally {
+    await queryRunner.release();
+  }
+}
