@@ -99,17 +99,48 @@ it('a migration that makes one of them stale is noticed by nobody', async () => 
   ]);
 });
 
-it('a link that is lost is lost for all of them, and the next have another', async () => {
+it('with a link that is lost each is sent again alone, and fails when that is lost too', async () => {
+  proxy.onClientData = () => {
+    packets += 1;
+    return packets === 1 ? 'cut' : 'forward';
+  };
+  expect(await outcomes([0, 1, 3].map(quotient))).toEqual(
+    [100, 50, 25].map((value) => [{ quotient: value }]),
+  );
   proxy.onClientData = () => 'cut';
-  const lost = await Promise.allSettled([0, 1, 2].map(quotient));
-  expect(lost.map((answer) => answer.status === 'rejected' && isDatabaseUnavailable(answer.reason))).toEqual([
-    true,
-    true,
-    true,
-  ]);
-  proxy.onClientData = () => 'forward';
-  expect(await quotient(0)).toEqual([{ quotient: 100 }]);
+  const lost = await Promise.allSettled([0, 1, 3].map(quotient));
+  const unavailable = lost.map(
+    (answer) => answer.status === 'rejected' && isDatabaseUnavailable(answer.reason),
+  );
+  expect(unavailable).toEqual([true, true, true]);
 });
+
+it('several that are slow are not taken for a dead link', async () => {
+  const slow = () => read('SELECT 1 AS one FROM pg_sleep($1)', [2.6]);
+  expect(await outcomes([slow(), slow()])).toEqual([[{ one: 1 }], [{ one: 1 }]]);
+}, 20_000);
+
+it('one whose packet is in the way of a migration is sent again alone', async () => {
+  await world.db.query('CREATE TABLE springs (name text)');
+  await world.db.query('CREATE TABLE brooks (name text)');
+  const flowing = (table: string) => read(`SELECT name FROM ${table} WHERE $1::int = 1`, [1]);
+  await outcomes([flowing('springs'), flowing('brooks')]);
+  const migration = world.db.createQueryRunner();
+  await migration.startTransaction();
+  await migration.query('ALTER TABLE brooks ADD COLUMN depth int');
+  const reading = outcomes([flowing('springs'), flowing('brooks')]);
+  await untilOneWaits();
+  await migration.query('ALTER TABLE springs ADD COLUMN depth int');
+  await migration.commitTransaction();
+  await migration.release();
+  expect(await reading).toEqual([[], []]);
+});
+
+/** The packet has read the springs, and waits for the brooks. */
+async function untilOneWaits(): Promise<void> {
+  const sql = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`;
+  while ((await world.db.query<object[]>(sql)).length === 0) await new Promise(setImmediate);
+}
 
 describe('of many requests at once', () => {
   let tenants: Tenant[];

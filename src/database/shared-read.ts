@@ -1,6 +1,5 @@
-import type { QueryResult } from 'pg';
 import type { DataSource } from 'typeorm';
-import { isDatabaseUnavailable, isStalePlan } from '../common/database-error';
+import { isDatabaseUnavailable, isRetryable } from '../common/database-error';
 import type { Value } from '../common/statements';
 import type { ResilientClient } from './resilient-client';
 
@@ -24,7 +23,7 @@ const asked = new WeakMap<DataSource, Read[]>();
  *
  * @param text finds its rows by their keys, changes nothing and waits for no lock: others may wait behind it
  * @returns what is committed when it is read
- * @throws what this statement fails with. Those that share its way do not fail for it; with a lost link all do.
+ * @throws what this statement fails with, or the way to the database. Whoever fails for another, or with it, is sent again alone.
  */
 export function sharedRead<Row>(
   dataSource: DataSource,
@@ -52,30 +51,26 @@ function sendAlone(dataSource: DataSource, { text, values, resolve, reject }: Re
 }
 
 async function sendTogether(dataSource: DataSource, reads: Read[]): Promise<void> {
-  const answers = await answersTo(dataSource, reads);
-  const failed = answers.findIndex(({ status }) => status === 'rejected');
-  reads.forEach((read, i) => {
-    const answer = answers[i] as PromiseSettledResult<QueryResult<never>>;
-    if (answer.status === 'fulfilled') return read.resolve(answer.value.rows);
-    const { reason } = answer as { reason: unknown };
-    const isForAnother = i > failed && !isDatabaseUnavailable(reason);
-    if (isForAnother || isStalePlan(reason)) sendAlone(dataSource, read);
-    else read.reject(reason);
-  });
-}
-
-async function answersTo(
-  dataSource: DataSource,
-  reads: Read[],
-): Promise<PromiseSettledResult<QueryResult>[]> {
   const queryRunner = dataSource.createQueryRunner();
   try {
     const connection = (await queryRunner.connect()) as ResilientClient;
     for (const { text, values } of reads) dataSource.logger.logQuery(text, values, queryRunner);
-    return await Promise.allSettled(connection.readTogether(reads));
-  } catch (reason) {
-    return reads.map(() => ({ status: 'rejected', reason }));
+    const answers = await Promise.allSettled(connection.readTogether(reads));
+    const failed = answers.findIndex(({ status }) => status === 'rejected');
+    answers.forEach((answer, i) => {
+      const read = reads[i] as Read;
+      if (answer.status === 'fulfilled') read.resolve(answer.value.rows as never[]);
+      else if (i === failed && isOfItsOwn(answer.reason)) read.reject(answer.reason);
+      else sendAlone(dataSource, read);
+    });
+  } catch (error) {
+    for (const { reject } of reads) reject(error);
   } finally {
     await queryRunner.release();
   }
+}
+
+/** It would fail alone too. The others make a transaction of a read: they keep its locks, and its link is silent, for longer. */
+function isOfItsOwn(error: unknown): boolean {
+  return !isDatabaseUnavailable(error) && !isRetryable(error);
 }
