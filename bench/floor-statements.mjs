@@ -49,9 +49,8 @@ SELECT c.code AS currency_code, c.name, c.is_premium, coalesce(b.balance, c.init
 /** $5, $6: limit and offset. A row without an id when there is no line to show. */
 export const TRANSACTIONS = `
 WITH ${CALLER}
-SELECT (SELECT count(*) FROM currency_transactions t
-          JOIN currencies c ON c.project_id = t.project_id AND c.id = t.currency_id
-         WHERE t.project_id = caller.project_id AND t.user_id = caller.user_id) AS total, page.*
+SELECT (SELECT coalesce(sum(b.last_entry_no), 0)::bigint FROM balances b
+         WHERE b.project_id = caller.project_id AND b.user_id = caller.user_id) AS total, page.*
   FROM caller
   LEFT JOIN LATERAL (
     SELECT t.id, t.user_id AS app_user_id, c.code AS currency_code, t.amount, t.requested AS requested_amount,

@@ -44,7 +44,7 @@ export const SCALE_CASES = {
   'grown-deep-page': {
     ...{ title: 'the longest history, last page', spends: 0 },
     next: readLong(({ lines }) => `/currencies/transactions?limit=20&offset=${lines - 20}`),
-    reason: 'the lines before it are passed over one by one',
+    reason: 'the places of the lines before it are passed over in an index',
   },
   'grown-stats': {
     ...{ title: 'stats of the code that a tenth claimed', spends: 0 },
