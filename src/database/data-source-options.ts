@@ -2,21 +2,14 @@ import { types } from 'pg';
 import type { DataSourceOptions, EntitySchema } from 'typeorm';
 import { migrations } from '../../migrations';
 import { ResilientClient } from './resilient-client';
+import { SESSION_OPTIONS } from './session-settings';
 
-/** No statement of ours needs longer; a stuck one frees its locks and its connection. */
-const STATEMENT_TIMEOUT_MS = 3_000;
-/** A claim waits this long for its turn on a hot code before it gives up. */
-const LOCK_TIMEOUT_MS = 2_000;
-/** A process that stops in mid-transaction holds its locks no longer than this. */
-const IDLE_IN_TRANSACTION_TIMEOUT_MS = 4_000;
 /** The client's own limit, for a link that has gone silent: longer than the server's, which frees locks sooner. */
 const SILENCE_TIMEOUT_MS = 5_000;
 const CONNECTION_TIMEOUT_MS = 3_000;
 /** A peer that vanished is noticed on an idle connection too, not after the system's two hours. */
 const KEEP_ALIVE_DELAY_MS = 10_000;
 
-/** A migration may take long; one whose process or link is gone holds up the others no longer than this. */
-const IDLE_MIGRATION_TIMEOUT_MS = 60_000;
 const MIGRATION_SILENCE_TIMEOUT_MS = 60 * 60_000;
 
 export const MIGRATIONS_TABLE = 'migrations';
@@ -47,12 +40,8 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
     connectTimeoutMS: CONNECTION_TIMEOUT_MS,
     applicationName: 'amba-referrals',
     extra: {
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      options: SESSION_OPTIONS,
       silenceTimeoutMs: SILENCE_TIMEOUT_MS,
-      // whatever the server's default may be: the locks are written for READ COMMITTED
-      options: '-c default_transaction_isolation=read\\ committed',
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,
       types: { getTypeParser },
@@ -75,7 +64,6 @@ export function migrationDataSourceOptions(url: string): DataSourceOptions {
     connectTimeoutMS: CONNECTION_TIMEOUT_MS,
     applicationName: 'amba-referrals migrate',
     extra: {
-      idle_in_transaction_session_timeout: IDLE_MIGRATION_TIMEOUT_MS,
       silenceTimeoutMs: MIGRATION_SILENCE_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,

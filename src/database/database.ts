@@ -3,6 +3,7 @@ import { EmbeddedPostgres, type Role } from './embedded-postgres';
 import { assertGuards } from './guards';
 import { migrate } from './migrate';
 import { waitForDatabase } from './remote-postgres';
+import { assertSessionSettings } from './session-settings';
 
 /** A database that answers and whose schema is current. */
 export interface Database {
@@ -23,8 +24,8 @@ interface OpenOptions {
 }
 
 /**
- * Opens the database that the configuration names (`DATABASE_URL`, else the embedded one), migrates it and checks
- * that its guards are armed (unless `unguarded`).
+ * Opens the database that the configuration names (`DATABASE_URL`, else the embedded one), checks that connections are as
+ * they ask to be, migrates it and checks that its guards are armed (unless `unguarded`).
  *
  * @throws StartupError with one line that says what to do
  */
@@ -59,6 +60,7 @@ async function openRemote(
 
 /** @returns the migrations that were run */
 async function bringUpToDate(url: string, unguarded = false): Promise<string[]> {
+  await assertSessionSettings(url);
   const migrated = await migrate(url);
   if (!unguarded) await assertGuards(url);
   return migrated;

@@ -8,6 +8,14 @@ import { queryOnce } from './query-once';
 const MIGRATION_LOCK = 4_826_310_957;
 
 /**
+ * A migration may take long, whatever the role may be limited to; one whose process or link is gone holds up the others no
+ * longer than a minute.
+ */
+const TIME_LIMITS = `
+  SELECT set_config('statement_timeout', '0', true), set_config('lock_timeout', '0', true),
+         set_config('idle_in_transaction_session_timeout', '60s', true)`;
+
+/**
  * Brings the schema up to date. Several instances may call it at once: one migrates, the others wait for it
  * and find nothing to do. The lock is a transaction's, so that it works through transaction poolers too.
  *
@@ -21,6 +29,7 @@ export async function migrate(databaseUrl: string): Promise<string[]> {
   const dataSource = await new DataSource(migrationDataSourceOptions(databaseUrl)).initialize();
   try {
     return await inTransaction(dataSource, async (queryRunner) => {
+      await queryRunner.query(TIME_LIMITS);
       await queryRunner.query('SELECT pg_advisory_xact_lock($1)', [MIGRATION_LOCK]);
       const executor = new MigrationExecutor(dataSource, queryRunner);
       // ours is open
