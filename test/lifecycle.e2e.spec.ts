@@ -153,6 +153,7 @@ describe('a server that is started before its database', () => {
     const stuck = new Client({ connectionString: database.url });
     await stuck.connect();
     await stuck.query('BEGIN');
+    await stuck.query('SET idle_in_transaction_session_timeout = 0');
     await stuck.query('SELECT pg_advisory_xact_lock(4826310957)');
     const server = run('main', { DATABASE_URL: database.url, SESSION_SECRET: SECRET });
     await server.says('is ready');

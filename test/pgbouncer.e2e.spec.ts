@@ -23,6 +23,7 @@ afterEach(async () => {
 async function behindPooler(settings: Settings, { empty = false } = {}) {
   const database = await cloneDatabase({ empty });
   closing.push(database.discard);
+  await run(database.url, `ALTER ROLE CURRENT_USER IN DATABASE ${database.name} RESET ALL`);
   const pooler = await PgBouncer.before(database.url, settings);
   closing.push(() => pooler.close());
   return { pooled: pooler.urlOf(database.url), direct: database.url };

@@ -6,6 +6,7 @@ import { Client } from 'pg';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { migrate } from '../../src/database/migrate';
 import { waitForDatabase } from '../../src/database/remote-postgres';
+import { isPgBouncerInstalled, PgBouncer } from './pgbouncer';
 import { stopWhenWeAreKilled } from './watchdog';
 
 export interface TestServer {
@@ -13,6 +14,8 @@ export interface TestServer {
   dataDir?: string;
   url: string;
   template: string;
+  /** With `TEST_PGBOUNCER=true`: what every application's way to its database goes through. */
+  pooler?: PgBouncer;
 }
 
 declare global {
@@ -41,7 +44,22 @@ export default async function setUp(): Promise<void> {
   await client.end();
   await migrate(databaseUrl(url, template));
   process.env.TEST_SIGHTINGS = join(mkdtempSync(join(tmpdir(), 'amba-seen-')), 'sightings');
-  process.env.TEST_SERVER = JSON.stringify({ url, template });
+  if (process.env.TEST_PGBOUNCER === 'true') globalThis.testServer.pooler = await startPooler(url);
+  process.env.TEST_SERVER = JSON.stringify({
+    url,
+    template,
+    poolerUrl: globalThis.testServer.pooler?.urlOf(url),
+  });
+}
+
+/** @throws Error where there is none: whoever asked for it must not believe that it was used */
+function startPooler(url: string): Promise<PgBouncer> {
+  if (!isPgBouncerInstalled) throw new Error('TEST_PGBOUNCER=true needs a pgbouncer on the PATH');
+  return PgBouncer.before(url, {
+    ...{ ignore_startup_parameters: 'options', default_pool_size: 50, max_client_conn: 2000 },
+    // databases come and go, and nobody may be connected to one that goes
+    server_idle_timeout: 1,
+  });
 }
 
 export function databaseUrl(serverUrl: string, database: string): string {

@@ -24,7 +24,8 @@ function unseenAnswers(): string[] {
 }
 
 async function stopServer(): Promise<void> {
-  const { embedded, dataDir, url, template } = globalThis.testServer;
+  const { embedded, dataDir, url, template, pooler } = globalThis.testServer;
+  await pooler?.close();
   if (embedded) {
     await embedded.close();
     if (dataDir) rmSync(dataDir, { recursive: true, force: true });

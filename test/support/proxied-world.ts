@@ -1,6 +1,6 @@
 import { expectInvariants } from './invariants';
 import { TcpProxy } from './tcp-proxy';
-import { cloneDatabase, startWorld, type World } from './world';
+import { cloneDatabase, pooled, startWorld, type World } from './world';
 
 /** A world whose way to its database is a proxy; closing it looks at the invariants. */
 export async function startProxiedWorld(): Promise<{
@@ -9,7 +9,7 @@ export async function startProxiedWorld(): Promise<{
   close: () => Promise<void>;
 }> {
   const database = await cloneDatabase();
-  const proxy = await TcpProxy.to(database.url);
+  const proxy = await TcpProxy.to(pooled(database.url));
   const { world, close } = await startWorld(proxy.url);
   return {
     ...{ world, proxy },

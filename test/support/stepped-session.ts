@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events';
 import type { Client, Pool } from 'pg';
 import { Footprints, NOTHING, union, type Effect, type Footprint } from './footprint';
-import { startWorld, type World } from './world';
+import { direct, startWorld, type World } from './world';
 
 /** The stepper decides how long a statement waits, so the product's time limits must not. */
 const NO_LIMITS = `SET lock_timeout = 0; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0`;
@@ -20,11 +20,12 @@ export interface Sessions {
   close: () => Promise<void>;
 }
 
-/** Two more applications on the database of a world. */
+/** Two more applications on the database of a world; without a pooler, since whose backend waits is asked by its id. */
 export async function openSessions({ db }: World): Promise<Sessions> {
   const { url } = db.options as { url: string };
   const footprints = await Footprints.of(db);
-  const [left, right] = [await startWorld(url), await startWorld(url)];
+  const open = () => startWorld(direct(url), {}, { isPooled: false });
+  const [left, right] = [await open(), await open()];
   return {
     both: [
       new SteppedSession('left', left.world, footprints),

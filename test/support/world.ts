@@ -210,9 +210,15 @@ export async function onWorld(
 let conformance: Conformance | undefined;
 
 /** An application on the given database, listening on loopback. */
-export async function startWorld(databaseUrl: string, overrides: Partial<Config> = {}) {
+export async function startWorld(
+  databaseUrl: string,
+  overrides: Partial<Config> = {},
+  { isPooled = true } = {},
+) {
   const config: Config = { ...testConfig(), ...TEST_CONFIG, ...overrides };
-  const module = await Test.createTestingModule({ imports: [AppModule.on(config, databaseUrl)] }).compile();
+  const module = await Test.createTestingModule({
+    imports: [AppModule.on(config, isPooled ? pooled(databaseUrl) : databaseUrl)],
+  }).compile();
   const door = new FrontDoor();
   const app = module.createNestApplication(adapterOn(door.server, config), {
     bodyParser: false,
@@ -243,13 +249,36 @@ export async function cloneDatabase({ empty = false, of = '' } = {}): Promise<Te
   const name = `${server.template}_${randomUUID().slice(0, 8)}`;
   await onServer(`CREATE DATABASE ${name} TEMPLATE ${of || (empty ? 'template0' : server.template)}`);
   const url = databaseUrl(server.url, name);
+  if (server.poolerUrl !== undefined)
+    await onServer(
+      SETTINGS.map((setting) => `ALTER ROLE CURRENT_USER IN DATABASE ${name} SET ${setting}`).join(';'),
+    );
   const discard = () => onServer(`DROP DATABASE ${name} WITH (FORCE)`);
   return { name, url, discard, drop: () => expectInvariantsAt(url).finally(discard) };
 }
 
+/** What a role has behind PgBouncer: docs/operations.md. */
+const SETTINGS = [
+  `statement_timeout = '3s'`,
+  `lock_timeout = '2s'`,
+  `idle_in_transaction_session_timeout = '4s'`,
+];
+
+/** The way of an application to its database: through PgBouncer, if this run has one, unless the test has a way of its own. */
+export function pooled(url: string): string {
+  const { url: serverUrl, poolerUrl } = testServer();
+  if (poolerUrl === undefined || new URL(url).host !== new URL(serverUrl).host) return url;
+  return databaseUrl(poolerUrl, new URL(url).pathname.slice(1));
+}
+
+/** The way of a test to the same database, past PgBouncer. */
+export function direct(url: string): string {
+  return databaseUrl(testServer().url, new URL(url).pathname.slice(1));
+}
+
 /** The server of this run, as `global-setup.ts` left it. */
-function testServer(): { url: string; template: string } {
-  return JSON.parse(process.env.TEST_SERVER ?? '') as { url: string; template: string };
+function testServer(): { url: string; template: string; poolerUrl?: string } {
+  return JSON.parse(process.env.TEST_SERVER ?? '') as { url: string; template: string; poolerUrl?: string };
 }
 
 /** Runs a statement outside of the database under test. */
@@ -268,6 +297,7 @@ function testConfig(): Config {
     DATABASE_URL: 'postgres://unused',
     SESSION_SECRET: 'a secret that only the tests know, 32+',
     HTTP_ADAPTER: process.env.HTTP_ADAPTER,
+    DATABASE_PREPARED_STATEMENTS: process.env.DATABASE_PREPARED_STATEMENTS,
   });
 }
 
