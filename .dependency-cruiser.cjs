@@ -1,10 +1,10 @@
 /**
  * The import rules of docs/architecture.md. Layers import downwards only:
- * common ← database ← auth ← audit ← projects ← developers, users ← currency ← rewards ← referrals ← user-admin ← analytics ← integrity ← ops ← app.
+ * common ← database ← auth ← audit ← projects ← developers, users ← currency ← rewards ← referrals ← user-admin ← analytics ← integrity ← housekeeping ← ops ← app.
  */
 const LAYERS = [
   ...['common', 'database', 'auth', 'audit', 'projects', 'developers', 'users'],
-  ...['currency', 'rewards', 'referrals', 'user-admin', 'analytics', 'integrity', 'ops'],
+  ...['currency', 'rewards', 'referrals', 'user-admin', 'analytics', 'integrity', 'housekeeping', 'ops'],
 ];
 /** These stand side by side: users know neither projects nor developers. */
 const SIDE_BY_SIDE = { users: ['projects', 'developers'] };

@@ -114,7 +114,7 @@ async function rolledUp(client) {
 /** In this process, batch after batch, as the server's own sweeper works off what it finds. */
 async function measureSweeper({ name, databaseUrl, client, users, crowd }, tell) {
   tell(`${name}: the sweeper, with none due`);
-  const app = await startApp(databaseUrl, { integrityIntervalMs: 0 });
+  const app = await startApp(databaseUrl, { integrityIntervalMs: 0, housekeepingIntervalMs: 0 });
   try {
     const payments = app.get(PaymentsService);
     const idle = [];

@@ -5,6 +5,7 @@ import { DailyRollups1795330000000 } from './1795330000000-daily-rollups';
 import { IntegrityRuns1795340000000 } from './1795340000000-integrity-runs';
 import { FasterRewardCheck1795350000000 } from './1795350000000-faster-reward-check';
 import { GrowthIndexes1795360000000 } from './1795360000000-growth-indexes';
+import { HousekeepingIndexes1795375000000 } from './1795375000000-housekeeping-indexes';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -15,4 +16,5 @@ export const migrations = [
   IntegrityRuns1795340000000,
   FasterRewardCheck1795350000000,
   GrowthIndexes1795360000000,
+  HousekeepingIndexes1795375000000,
 ];

@@ -13,6 +13,7 @@ import { Currency } from './currency/currency.entity';
 import { CurrencyModule } from './currency/currency.module';
 import { dataSourceOptions } from './database/data-source-options';
 import { DevelopersModule } from './developers/developers.module';
+import { HousekeepingModule } from './housekeeping/housekeeping.module';
 import { IntegrityModule } from './integrity/integrity.module';
 import { OpsModule } from './ops/ops.module';
 import { Project } from './projects/project.entity';
@@ -57,6 +58,7 @@ export class AppModule {
         UserAdminModule,
         IntegrityModule,
         AnalyticsModule,
+        HousekeepingModule,
         OpsModule,
       ],
       providers: [

@@ -45,6 +45,10 @@ const Environment = z.object({
   CORS_ORIGINS: z.string().default('*'),
   SHUTDOWN_DRAIN_S: wholeNumber(0, 300).optional(),
   INTEGRITY_INTERVAL_S: wholeNumber(0, 30 * DAY_S).default(60 * 60),
+  HOUSEKEEPING_INTERVAL_S: wholeNumber(0, DAY_S).default(600),
+  SESSION_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
+  IDEMPOTENCY_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
+  INTEGRITY_RETENTION_DAYS: wholeNumber(0, 36_500).default(90),
   METRICS_TOKEN: z
     .string()
     .regex(/^[\w.~+/=-]{32,}$/, 'must have at least 32 characters out of letters, digits and -._~+/=')
@@ -106,6 +110,14 @@ export interface Config extends DatabaseConfig {
   readonly shutdownDrainMs: number;
   /** How often one of the instances checks all invariants; 0 for never. */
   readonly integrityIntervalMs: number;
+  /** How often this instance removes what is past its retention; 0 for never. */
+  readonly housekeepingIntervalMs: number;
+  /** How long what decides nothing any more is kept; 0 for ever. */
+  readonly retentionS: {
+    readonly sessions: number;
+    readonly idempotencyKeys: number;
+    readonly integrityRuns: number;
+  };
   /** What a monitoring system shows to read `/metrics`; undefined: there is no such page. */
   readonly metricsToken: string | undefined;
 }
@@ -145,6 +157,12 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     seedDemo: local,
     sweepIntervalMs: 1000,
     integrityIntervalMs: 1000 * values.INTEGRITY_INTERVAL_S,
+    housekeepingIntervalMs: 1000 * values.HOUSEKEEPING_INTERVAL_S,
+    retentionS: {
+      sessions: values.SESSION_RETENTION_DAYS * DAY_S,
+      idempotencyKeys: values.IDEMPOTENCY_RETENTION_DAYS * DAY_S,
+      integrityRuns: values.INTEGRITY_RETENTION_DAYS * DAY_S,
+    },
     metricsToken: values.METRICS_TOKEN,
     shutdownDrainMs: 1000 * (values.SHUTDOWN_DRAIN_S ?? (production ? PRODUCTION_DRAIN_S : 0)),
   };

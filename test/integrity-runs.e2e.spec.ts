@@ -93,16 +93,6 @@ it('a check that fails is kept as failed, and the last good one stays told', () 
     await world.db.query('ALTER TABLE mislaid RENAME TO analytics_days');
   }));
 
-it('a record is kept for 90 days', () =>
-  onWorld({}, async (world) => {
-    const DAY_MS = 24 * HOUR_MS;
-    for (const days of [0, 1, 91]) await runDue(world, later(days * DAY_MS));
-    expect((await runs(world)).map(({ due_at }: { due_at: Date }) => due_at)).toEqual([
-      later(DAY_MS),
-      later(91 * DAY_MS),
-    ]);
-  }));
-
 it('the server makes it unasked', () =>
   onWorld({ integrityIntervalMs: 1_000 }, async (world) => {
     for (let tries = 0; tries < 200; tries += 1) {

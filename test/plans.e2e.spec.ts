@@ -2,6 +2,7 @@ import { Client } from 'pg';
 import { FIRST_GROWN, grow, owe } from '../bench/growth.mjs';
 import { PaymentsService } from '../src/rewards/payments.service';
 import { SignInService } from '../src/users/sign-in.service';
+import { countOf, removeDue } from './support/housekeeping';
 import { expectInvariants } from './support/invariants';
 import { growingParts, passedOver, statementsOf } from './support/plans';
 import { cloneDatabase, startWorld, type Player, type Tenant, type World } from './support/world';
@@ -129,6 +130,21 @@ describe('the sweeper', () => {
     expect(await growingPartsOf(sweep)).toEqual([]);
     expect(await growingPartsOf(sweep)).toEqual([]);
     expect(await world.db.query(`SELECT FROM reward_grants WHERE status <> 'granted'`)).toEqual([]);
+  });
+});
+
+describe('housekeeping', () => {
+  const run = () => removeDue(world);
+  const old = `refresh_tokens WHERE expires_at < now() - interval '30 days'`;
+
+  it('with thousands of rows due', async () => {
+    expect(await countOf(world, old)).toBeGreaterThan(USERS / 2);
+    expect(await growingPartsOf(run)).toEqual([]);
+    expect(await countOf(world, old)).toBe(0);
+  });
+
+  it('with none due', async () => {
+    expect(await growingPartsOf(run)).toEqual([]);
   });
 });
 

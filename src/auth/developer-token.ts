@@ -4,7 +4,7 @@ import { signToken, verifyToken, type TokenKind } from './signed-token';
 const HOUR_S = 60 * 60;
 /** Short, since it is not looked for in a browser's storage only: whoever has it administers. */
 const ACCESS_TTL_S = HOUR_S;
-const REFRESH_TTL_S = 30 * 24 * HOUR_S;
+export const DEVELOPER_REFRESH_TTL_S = 30 * 24 * HOUR_S;
 
 const ACCESS: TokenKind = { type: 'developer+jwt', claims: ['sid'] };
 const REFRESH: TokenKind = { type: 'developer-refresh+jwt', claims: ['sid', 'gen'] };
@@ -26,7 +26,7 @@ export function signDeveloperTokens(
   secret: string,
 ): { accessToken: string; refreshToken: string; expiresAt: Date } {
   const access = signToken(ACCESS, { sub, sid }, { secret, ttlS: ACCESS_TTL_S });
-  const refresh = signToken(REFRESH, { sub, sid, gen }, { secret, ttlS: REFRESH_TTL_S });
+  const refresh = signToken(REFRESH, { sub, sid, gen }, { secret, ttlS: DEVELOPER_REFRESH_TTL_S });
   return { accessToken: access.token, refreshToken: refresh.token, expiresAt: access.expiresAt };
 }
 

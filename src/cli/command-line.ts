@@ -73,7 +73,10 @@ export function printFor({ project }: InProject, work: Work): Promise<void> {
 
 /** Runs one piece of work on the application and prints its result; `unguarded`: also where guards are gone. */
 export async function print(work: Work, { unguarded = false } = {}): Promise<void> {
-  const config = { ...loadConfig(), sweepIntervalMs: 0, integrityIntervalMs: 0 };
+  const config = {
+    ...loadConfig(),
+    ...{ sweepIntervalMs: 0, integrityIntervalMs: 0, housekeepingIntervalMs: 0 },
+  };
   const database = await openDatabase(config, {
     role: 'command',
     unguarded,

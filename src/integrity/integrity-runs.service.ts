@@ -3,8 +3,6 @@ import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { IntegrityService } from './integrity.service';
 
-const KEPT_DAYS = 90;
-
 /** What the last check found, by invariant. */
 export interface IntegrityFinding {
   name: string;
@@ -28,7 +26,7 @@ export class IntegrityRunsService {
 
   /**
    * Checks everything, unless the check of this interval was made or begun by any instance. What is broken is logged,
-   * and kept for 90 days with the rest of the report. A check that `signal` ends is left to another instance.
+   * and kept with the rest of the report until housekeeping removes it. A check that `signal` ends is left to another instance.
    */
   async runDue(now: Date, intervalMs: number, signal?: AbortSignal): Promise<void> {
     const dueAt = new Date(Math.floor(now.getTime() / intervalMs) * intervalMs);
@@ -60,12 +58,7 @@ export class IntegrityRunsService {
       'INSERT INTO integrity_runs (due_at) VALUES ($1) ON CONFLICT DO NOTHING RETURNING due_at',
       [dueAt],
     );
-    if (inserted.length === 0) return false;
-    await this.dataSource.query(
-      'DELETE FROM integrity_runs WHERE due_at < $1::timestamptz - make_interval(days => $2)',
-      [dueAt, KEPT_DAYS],
-    );
-    return true;
+    return inserted.length > 0;
   }
 
   private async leave(dueAt: Date): Promise<void> {

@@ -118,6 +118,8 @@ const PASSES_ON = new Set(['LockRows', 'Nested Loop', 'Subquery Scan', 'Result',
 
 function grows(node: Node, isStopped: boolean): boolean {
   if (node['Node Type'] === 'Seq Scan') return true;
+  // by the places of rows that were found already
+  if (node['Node Type'] === 'Tid Scan') return false;
   return !isStopped && (node['Plan Rows'] > MANY_ROWS || isOfWholeProject(node));
 }
 

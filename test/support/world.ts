@@ -22,7 +22,8 @@ import { expectInvariants, expectInvariantsAt } from './invariants';
 /** The sweeper stands still unless a test moves it, and nobody is taken for a guesser. */
 const UNLIMITED = [{ requests: 1e9, perS: 60 }];
 const TEST_CONFIG: Partial<Config> = {
-  ...{ sweepIntervalMs: 0, integrityIntervalMs: 0, guessesPerUser: 1e6, guessesPerAddress: 1e6 },
+  ...{ sweepIntervalMs: 0, integrityIntervalMs: 0, housekeepingIntervalMs: 0 },
+  ...{ guessesPerUser: 1e6, guessesPerAddress: 1e6 },
   rateLimits: { signup: UNLIMITED, login: UNLIMITED, refresh: UNLIMITED, logout: UNLIMITED },
 };
 
