@@ -1,16 +1,6 @@
-import { randomBytes } from 'node:crypto';
-import {
-  accessSync,
-  constants,
-  existsSync,
-  linkSync,
-  mkdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { z } from 'zod';
+import { ensureDataDir, localSecret, SECRET_MIN_LENGTH } from './common/data-dir';
 import { StartupError } from './common/startup-error';
 
 const wholeNumber = (min: number, max: number) => {
@@ -18,7 +8,6 @@ const wholeNumber = (min: number, max: number) => {
   return z.coerce.number(message).int(message).min(min, message).max(max, message);
 };
 
-const SECRET_MIN_LENGTH = 32;
 const DAY_S = 24 * 60 * 60;
 const PRODUCTION_DRAIN_S = 5;
 
@@ -194,20 +183,6 @@ function databaseConfig(values: Values): DatabaseConfig {
   };
 }
 
-/** Creates the data folder if need be. @throws StartupError when it cannot be used */
-export function ensureDataDir(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true });
-    accessSync(dataDir, constants.R_OK | constants.W_OK | constants.X_OK);
-  } catch (error) {
-    throw new StartupError(
-      `The data folder ${dataDir} cannot be written (${(error as NodeJS.ErrnoException).code}). ` +
-        'Set DATA_DIR to a folder that this user owns.',
-      { cause: error },
-    );
-  }
-}
-
 /** On a developer's machine a secret is made once and kept beside the data; elsewhere it must be given. */
 function localSessionSecret(dataDir: string, local: boolean): string {
   if (!local) {
@@ -218,40 +193,4 @@ function localSessionSecret(dataDir: string, local: boolean): string {
   }
   ensureDataDir(dataDir);
   return localSecret(dataDir, 'session-secret');
-}
-
-/**
- * A secret that is made once and kept in the data folder, readable by its owner only. It appears whole or not at all,
- * and two first starts at once end up with the same one.
- *
- * @throws StartupError when the file is unreadable or damaged
- */
-export function localSecret(dataDir: string, name: string): string {
-  const file = join(dataDir, name);
-  const draft = `${file}.${process.pid}`;
-  try {
-    if (!existsSync(file)) {
-      writeFileSync(draft, randomBytes(48).toString('base64url'), { mode: 0o600 });
-      linkSync(draft, file);
-    }
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw unusable(file, error);
-  } finally {
-    rmSync(draft, { force: true });
-  }
-  try {
-    const secret = readFileSync(file, 'utf8');
-    if (secret.length >= SECRET_MIN_LENGTH) return secret;
-  } catch (error) {
-    throw unusable(file, error);
-  }
-  throw unusable(file);
-}
-
-function unusable(file: string, cause?: unknown): StartupError {
-  const reason = (cause as NodeJS.ErrnoException | undefined)?.code ?? 'it is damaged';
-  return new StartupError(
-    `${file} cannot be used (${reason}). Restore it, start as the user who owns it, or delete the data folder to begin anew.`,
-    { cause },
-  );
 }

@@ -1,8 +1,8 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
+import { ensureDataDir, localSecret } from '../common/data-dir';
 import { StartupError } from '../common/startup-error';
-import { ensureDataDir, localSecret } from '../config';
 import { findInstallation, type Installation } from './embedded-binaries';
 import { initialize, isRunning, start, startOrJoin, stop, urlOf } from './embedded-cluster';
 
