@@ -35,8 +35,8 @@ module.exports = {
     {
       name: 'the-configuration-knows-no-feature',
       severity: 'error',
-      from: { path: '^src/config\\.ts$' },
-      to: { path: '^src/', pathNot: '^src/common/' },
+      from: { path: '^src/(config|environment)\\.ts$' },
+      to: { path: '^src/', pathNot: ['^src/common/', '^src/environment\\.ts$'] },
     },
     {
       name: 'every-folder-is-a-layer',

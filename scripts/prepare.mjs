@@ -69,7 +69,8 @@ function run(program, args, name) {
   }
 }
 
-function fail(message) {
+/** Ends with one line that says what to do. */
+export function fail(message) {
   process.stderr.write(`\n${message}\n`);
   process.exit(1);
 }

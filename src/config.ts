@@ -1,48 +1,10 @@
 import { resolve } from 'node:path';
-import { z } from 'zod';
-import { ensureDataDir, localSecret, SECRET_MIN_LENGTH } from './common/data-dir';
+import { ensureDataDir, localSecret } from './common/data-dir';
 import { StartupError } from './common/startup-error';
-
-const wholeNumber = (min: number, max: number) => {
-  const message = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number(message).int(message).min(min, message).max(max, message);
-};
+import { readEnvironment, type Settings } from './environment';
 
 const DAY_S = 24 * 60 * 60;
 const PRODUCTION_DRAIN_S = 5;
-
-/** Every setting there is. The README's table explains them; nothing else reads `process.env`. */
-const Environment = z.object({
-  NODE_ENV: z.string().default('development'),
-  HOST: z.string().min(1).default('127.0.0.1'),
-  PORT: wholeNumber(0, 65_535).default(3000),
-  DATA_DIR: z.string().min(1).default('.data'),
-  DATABASE_URL: z.string().optional(),
-  DATABASE_WAIT_S: wholeNumber(0, 86_400).default(60),
-  DATABASE_POOL_SIZE: wholeNumber(1, 1000).default(10),
-  DATABASE_PREPARED_STATEMENTS: z.stringbool({ truthy: ['true'], falsy: ['false'] }).default(true),
-  SESSION_SECRET: z.string().min(SECRET_MIN_LENGTH, 'must have at least 32 characters').optional(),
-  SESSION_TTL_DAYS: wholeNumber(1, 365).default(30),
-  REFRESH_TTL_DAYS: wholeNumber(1, 3650).default(90),
-  GOOGLE_JWKS_URL: z.url().default('https://www.googleapis.com/oauth2/v3/certs'),
-  APPLE_JWKS_URL: z.url().default('https://appleid.apple.com/auth/keys'),
-  GUESSES_PER_USER: wholeNumber(1, 1_000_000).default(10),
-  GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
-  SIGNUP: z.enum(['open', 'first', 'closed'], 'must be open, first or closed').default('first'),
-  HTTP_ADAPTER: z.enum(['express', 'fastify'], 'must be express or fastify').default('express'),
-  TRUST_PROXY: z.string().optional(),
-  CORS_ORIGINS: z.string().default('*'),
-  SHUTDOWN_DRAIN_S: wholeNumber(0, 300).optional(),
-  INTEGRITY_INTERVAL_S: wholeNumber(0, 30 * DAY_S).default(60 * 60),
-  HOUSEKEEPING_INTERVAL_S: wholeNumber(0, DAY_S).default(600),
-  SESSION_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
-  IDEMPOTENCY_RETENTION_DAYS: wholeNumber(0, 36_500).default(30),
-  INTEGRITY_RETENTION_DAYS: wholeNumber(0, 36_500).default(90),
-  METRICS_TOKEN: z
-    .string()
-    .regex(/^[\w.~+/=-]{32,}$/, 'must have at least 32 characters out of letters, digits and -._~+/=')
-    .optional(),
-});
 
 /** Routes that one network address may call only so often. Contract §5. */
 export type RateLimitName = 'signup' | 'login' | 'refresh' | 'logout';
@@ -141,8 +103,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     signup: values.SIGNUP,
     rateLimits: RATE_LIMITS,
     trustProxy: /^\d+$/.test(values.TRUST_PROXY ?? '') ? Number(values.TRUST_PROXY) : values.TRUST_PROXY,
-    corsOrigins:
-      values.CORS_ORIGINS === '*' ? '*' : values.CORS_ORIGINS.split(',').map((origin) => origin.trim()),
+    corsOrigins: values.CORS_ORIGINS,
     seedDemo: local,
     sweepIntervalMs: 1000,
     integrityIntervalMs: 1000 * values.INTEGRITY_INTERVAL_S,
@@ -162,20 +123,7 @@ export function loadDatabaseConfig(env: NodeJS.ProcessEnv = process.env): Databa
   return databaseConfig(readEnvironment(env));
 }
 
-type Values = z.infer<typeof Environment>;
-
-function readEnvironment(env: NodeJS.ProcessEnv): Values {
-  // FOO= in a shell or a compose file means "not set"
-  const given = Object.fromEntries(Object.entries(env).filter(([, value]) => value !== ''));
-  const parsed = Environment.safeParse(given);
-  if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  throw new StartupError(
-    `${issue?.path.join('.')} is not valid: ${issue?.message}. Correct it and start again.`,
-  );
-}
-
-function databaseConfig(values: Values): DatabaseConfig {
+function databaseConfig(values: Settings): DatabaseConfig {
   return {
     dataDir: resolve(values.DATA_DIR),
     databaseUrl: values.DATABASE_URL,

@@ -1,7 +1,6 @@
 import { childOf, generateRefreshToken } from '../src/auth/refresh-token';
 import { backoffMs } from '../src/common/backoff';
 import { refuseHostileInput } from '../src/common/hostile-input';
-import { loadConfig } from '../src/config';
 import { clampCredit } from '../src/currency/amount';
 import { claimRefusal, type ClaimFacts } from '../src/referrals/claim-rules';
 import { canonicalCode, generateCode, isOwnCode } from '../src/referrals/code';
@@ -170,26 +169,5 @@ describe('a refresh token', () => {
     expect(childOf(token, 'secret')).toBe(childOf(token, 'secret'));
     expect(childOf(token, 'secret')).not.toBe(childOf(token, 'another'));
     expect(childOf(token, 'secret')).not.toBe(childOf(generateRefreshToken(), 'secret'));
-  });
-});
-
-describe('the configuration', () => {
-  const secret = 'x'.repeat(32);
-
-  it.each([
-    [{ PORT: 'eighty', SESSION_SECRET: secret }, /^PORT is not valid/],
-    [{ PORT: '70000', SESSION_SECRET: secret }, /^PORT is not valid/],
-    [{ SESSION_SECRET: 'short' }, /^SESSION_SECRET is not valid: must have at least 32 characters/],
-    [{ DATABASE_URL: 'postgres://x' }, /^SESSION_SECRET is missing/],
-    [{ NODE_ENV: 'production' }, /^SESSION_SECRET is missing/],
-    [{ NODE_ENV: 'production', SESSION_SECRET: '' }, /^SESSION_SECRET is missing/],
-  ])('%j is refused with one line', (env, message) => {
-    expect(() => loadConfig(env)).toThrow(message);
-  });
-
-  it('seeds a demo only on an embedded database outside production', () => {
-    expect(loadConfig({ SESSION_SECRET: secret }).seedDemo).toBe(true);
-    expect(loadConfig({ SESSION_SECRET: secret, NODE_ENV: 'production' }).seedDemo).toBe(false);
-    expect(loadConfig({ SESSION_SECRET: secret, DATABASE_URL: 'postgres://x' }).seedDemo).toBe(false);
   });
 });
