@@ -39,7 +39,8 @@ export interface Config extends DatabaseConfig {
   readonly databasePoolSize: number;
   /** Whether each connection prepares its statements once. Not behind a pooler that cannot keep them apart. */
   readonly preparedStatements: boolean;
-  readonly sessionSecret: string;
+  /** The first one signs. What another one has signed is as good, until it expires. */
+  readonly sessionSecrets: readonly [string, ...string[]];
   readonly sessionTtlS: number;
   readonly refreshTtlS: number;
   /** Where the keys of the identity providers are fetched from. */
@@ -94,7 +95,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     httpAdapter: values.HTTP_ADAPTER,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     preparedStatements: values.DATABASE_PREPARED_STATEMENTS,
-    sessionSecret: values.SESSION_SECRET ?? localSessionSecret(database.dataDir, local),
+    sessionSecrets: sessionSecrets(values, local),
     sessionTtlS: values.SESSION_TTL_DAYS * DAY_S,
     refreshTtlS: values.REFRESH_TTL_DAYS * DAY_S,
     jwksUrls: { apple: values.APPLE_JWKS_URL, google: values.GOOGLE_JWKS_URL },
@@ -129,6 +130,18 @@ function databaseConfig(values: Settings): DatabaseConfig {
     databaseUrl: values.DATABASE_URL,
     databaseWaitS: values.DATABASE_WAIT_S,
   };
+}
+
+function sessionSecrets(values: Settings, local: boolean): Config['sessionSecrets'] {
+  const current = values.SESSION_SECRET ?? localSessionSecret(resolve(values.DATA_DIR), local);
+  const previous = values.SESSION_SECRET_PREVIOUS;
+  if (previous === undefined) return [current];
+  if (previous === current) {
+    throw new StartupError(
+      'SESSION_SECRET_PREVIOUS is the same as SESSION_SECRET. Set it to the other secret that is in use, or leave it out.',
+    );
+  }
+  return [current, previous];
 }
 
 /** On a developer's machine a secret is made once and kept beside the data; elsewhere it must be given. */

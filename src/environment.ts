@@ -35,6 +35,7 @@ export const Environment = z.object({
     .stringbool({ truthy: ['true'], falsy: ['false'], error: 'must be true or false' })
     .default(true),
   SESSION_SECRET: secret().optional(),
+  SESSION_SECRET_PREVIOUS: secret().optional(),
   SESSION_TTL_DAYS: wholeNumber(1, 365).default(30),
   REFRESH_TTL_DAYS: wholeNumber(1, 3650).default(90),
   GOOGLE_JWKS_URL: httpUrl().default('https://www.googleapis.com/oauth2/v3/certs'),
@@ -63,6 +64,7 @@ export type Settings = z.infer<typeof Environment>;
 export const SECRETS = [
   'DATABASE_URL',
   'SESSION_SECRET',
+  'SESSION_SECRET_PREVIOUS',
   'METRICS_TOKEN',
 ] as const satisfies (keyof Settings)[];
 

@@ -155,7 +155,7 @@ describe('the session', () => {
 
   describe('cannot be forged', () => {
     const claims = () => JSON.parse(Buffer.from(valid().split('.')[1] ?? '', 'base64url').toString());
-    const secret = () => world.config.sessionSecret;
+    const secret = () => world.config.sessionSecrets[0];
     const sign = (payload: object, header: object, key = secret()) =>
       new SignJWT({ ...payload })
         .setProtectedHeader({ alg: 'HS256', typ: 'session+jwt', ...header })

@@ -134,7 +134,7 @@ const PUBLIC_BODIES: Record<string, () => object> = {
 function refreshToken(): string {
   const { refreshToken: token } = signDeveloperTokens(
     { developerId: developer.id, sessionId: randomUUID(), generation: 0 },
-    world.config.sessionSecret,
+    world.config.sessionSecrets[0],
   );
   return token;
 }

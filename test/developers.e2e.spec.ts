@@ -163,7 +163,7 @@ describe('a refresh token', () => {
     const forged = signDeveloperTokens(claims, 'another secret, which is long enough too');
     const foreign = signDeveloperTokens(
       { ...claims, sessionId: sessionOf((await signUp()).refresh_token) },
-      world.config.sessionSecret,
+      world.config.sessionSecrets[0],
     );
     expect(
       tally([

@@ -85,7 +85,7 @@ it('"Set it up" does what it says', async () => {
   const ids: Record<string, string> = {};
   const env = {
     DATABASE_URL: (world.db.options as { url: string }).url,
-    SESSION_SECRET: world.config.sessionSecret,
+    SESSION_SECRET: world.config.sessionSecrets[0],
   };
   for (const command of commands) {
     const words = [...command.slice(command.indexOf('-- ') + 3).matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)];

@@ -216,7 +216,7 @@ describe('what was right once', () => {
       await world.http.post('/v1/auth/developer/login').send({ email, password }).expect(200)
     ).body.data;
     const { url } = world.db.options as { url: string };
-    const other = await startWorld(url, { sessionSecret: 'another secret that only this test knows' });
+    const other = await startWorld(url, { sessionSecrets: ['another secret that only this test knows'] });
     const { http } = other.world;
     try {
       const answers = [

@@ -35,7 +35,7 @@ interface Place {
 
 const ids = [null, 5, true, [], {}, '', 'x', '\u0000', randomUUID()];
 const signedHere = (token: string, other: string) => {
-  const secret = world.config.sessionSecret;
+  const secret = world.config.sessionSecrets[0];
   return {
     token,
     other,

@@ -21,7 +21,7 @@ describe.each(['development', 'production'])('the log of a server in %s', (NODE_
 
   beforeAll(async () => {
     const { url } = world.db.options as { url: string };
-    const { sessionSecret } = world.config;
+    const [sessionSecret] = world.config.sessionSecrets;
     program = new Program('main', {
       DATABASE_URL: url,
       SESSION_SECRET: sessionSecret,

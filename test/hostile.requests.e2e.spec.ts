@@ -52,7 +52,7 @@ beforeAll(async () => {
   );
   const names = rows.map(({ name }) => name).filter((name) => name.includes('_'));
   inside = new RegExp(`\\b(${names.join('|')})\\b`);
-  secrets.add(world.config.sessionSecret, owner.password, owner.headers.authorization);
+  secrets.add(world.config.sessionSecrets[0], owner.password, owner.headers.authorization);
 });
 
 afterAll(() => {

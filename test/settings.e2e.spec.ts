@@ -87,6 +87,11 @@ describe('a setting', () => {
     [{ PORT: 'eighty' }, 'PORT is not valid: must be a whole number from 0 to 65535'],
     [{ PORT: '70000' }, 'PORT is not valid: must be a whole number from 0 to 65535'],
     [{ SESSION_SECRET: 'short' }, 'SESSION_SECRET is not valid: must have at least 32 characters'],
+    [
+      { SESSION_SECRET_PREVIOUS: 'short' },
+      'SESSION_SECRET_PREVIOUS is not valid: must have at least 32 characters',
+    ],
+    [{ SESSION_SECRET_PREVIOUS: SECRET }, 'SESSION_SECRET_PREVIOUS is the same as SESSION_SECRET'],
     [{ METRICS_TOKEN: 'short' }, 'METRICS_TOKEN is not valid: must have at least 32 characters'],
     [{ DATABASE_PREPARED_STATEMENTS: 'maybe' }, 'DATABASE_PREPARED_STATEMENTS is not valid: must be true or'],
     [{ GOOGLE_JWKS_URL: 'ftp://keys.example' }, 'GOOGLE_JWKS_URL is not valid: must be an http or https URL'],
@@ -99,7 +104,7 @@ describe('a setting', () => {
     expect(refusal(env)).toContain(message);
   });
 
-  it.each(['SESSION_SECRET', 'METRICS_TOKEN'])(
+  it.each(['SESSION_SECRET', 'SESSION_SECRET_PREVIOUS', 'METRICS_TOKEN'])(
     'that is a secret is not said when it is wrong: %s',
     (name) => {
       expect(refusal({ [name]: 'hunter2' })).not.toContain('hunter2');
@@ -172,14 +177,9 @@ describe('the programs', () => {
     const migrate = run('migrate', onFile);
     expect(await migrate.exit).toBe(0);
 
-    const [SIGNING, TOKEN] = ['s'.repeat(40), 't'.repeat(40)];
+    const [OLD, NEW, TOKEN] = ['o'.repeat(40), 'n'.repeat(40), 't'.repeat(40)];
     const cli = async (...args: string[]) => {
-      const command = run(
-        'cli',
-        { ...onFile, SESSION_SECRET_FILE: file('signing', SIGNING) },
-        '--json',
-        ...args,
-      );
+      const command = run('cli', { ...onFile, SESSION_SECRET_FILE: file('old', OLD) }, '--json', ...args);
       expect({ args, exit: await command.exit }).toEqual({ args, exit: 0 });
       return JSON.parse(command.output);
     };
@@ -189,7 +189,8 @@ describe('the programs', () => {
 
     const server = run('main', {
       ...onFile,
-      SESSION_SECRET_FILE: file('signing', `${SIGNING}\n`),
+      SESSION_SECRET_FILE: file('new', `${NEW}\n`),
+      SESSION_SECRET_PREVIOUS_FILE: file('old', `${OLD}\n`),
       METRICS_TOKEN_FILE: file('token', `${TOKEN}\n`),
     });
     const [url] = /http:[^\s]+(?=\/docs)/.exec(await server.says('/docs')) ?? [];
@@ -198,7 +199,7 @@ describe('the programs', () => {
     });
     const metrics = await fetch(`${url}/metrics`, { headers: { authorization: `Bearer ${TOKEN}` } });
     expect([me.status, metrics.status]).toEqual([200, 200]);
-    for (const secret of [SIGNING, TOKEN, database.url]) expect(server.output).not.toContain(secret);
+    for (const secret of [OLD, NEW, TOKEN, database.url]) expect(server.output).not.toContain(secret);
     server.kill('SIGTERM');
     expect(await server.exit).toBe(0);
     await database.drop();

@@ -53,7 +53,7 @@ export class CredentialsService {
   /** Whose API key this is and whose session, in one look; undefined for a key as in `ofApiKey`. */
   async ofClient(key: string, sessionToken?: string): Promise<ClientIdentity | undefined> {
     if (!isWellFormedApiKey(key)) return undefined;
-    const claims = sessionToken && verifySessionToken(sessionToken, this.config.sessionSecret);
+    const claims = sessionToken && verifySessionToken(sessionToken, this.config.sessionSecrets);
     const { projectId, sessionId, userId } = claims || {};
     const [row] = await sharedRead<ApiKeyIdentity & KeyUse & { userId: string | null }>(
       this.dataSource,

@@ -58,7 +58,7 @@ export class DeveloperSessionsService {
 
   /** The developer behind an access token; undefined when it is forged, expired or revoked. */
   async identify(token: string): Promise<Developer | undefined> {
-    const claims = verifyDeveloperToken(token, this.config.sessionSecret);
+    const claims = verifyDeveloperToken(token, this.config.sessionSecrets);
     if (claims === undefined) return undefined;
     const [row] = await this.dataSource.query<Developer[]>(
       `SELECT d.id, d.email FROM developer_sessions s JOIN developers d ON d.id = s.developer_id
@@ -75,7 +75,7 @@ export class DeveloperSessionsService {
    * @throws ApiError INVALID_TOKEN
    */
   async refresh(refreshToken: string): Promise<DeveloperTokens> {
-    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
+    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecrets);
     // the revocation must be committed although the caller is refused: the error comes after the transaction
     const isAccepted =
       claims && (await inTransaction(this.dataSource, (queryRunner) => rotate(queryRunner, claims)));
@@ -89,12 +89,12 @@ export class DeveloperSessionsService {
 
   /** Ends the session of a refresh token. Unknown, used and expired tokens are no error. */
   async revoke(refreshToken: string): Promise<void> {
-    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecret);
+    const claims = verifyDeveloperRefreshToken(refreshToken, this.config.sessionSecrets);
     if (claims) await revokeSession(this.dataSource, claims.sessionId);
   }
 
   private sign(claims: DeveloperRefreshClaims): DeveloperTokens {
-    const tokens = signDeveloperTokens(claims, this.config.sessionSecret);
+    const tokens = signDeveloperTokens(claims, this.config.sessionSecrets[0]);
     return { developerId: claims.developerId, ...tokens };
   }
 }

@@ -31,17 +31,17 @@ export function signDeveloperTokens(
 }
 
 /** The claims of an access token that we signed and that has not expired; undefined for anything else. */
-export function verifyDeveloperToken(token: string, secret: string): DeveloperClaims | undefined {
-  const { sub, sid } = verifyToken(ACCESS, token, secret) ?? {};
+export function verifyDeveloperToken(token: string, secrets: readonly string[]): DeveloperClaims | undefined {
+  const { sub, sid } = verifyToken(ACCESS, token, secrets) ?? {};
   return isUUID(sub) && isUUID(sid) ? { developerId: sub as string, sessionId: sid as string } : undefined;
 }
 
 /** The claims of a refresh token that we signed and that has not expired; undefined for anything else. */
 export function verifyDeveloperRefreshToken(
   token: string,
-  secret: string,
+  secrets: readonly string[],
 ): DeveloperRefreshClaims | undefined {
-  const { sub, sid, gen } = verifyToken(REFRESH, token, secret) ?? {};
+  const { sub, sid, gen } = verifyToken(REFRESH, token, secrets) ?? {};
   if (!isUUID(sub) || !isUUID(sid) || !Number.isSafeInteger(gen)) return undefined;
   return { developerId: sub as string, sessionId: sid as string, generation: gen as number };
 }

@@ -1,4 +1,5 @@
 import { createHmac, randomBytes } from 'node:crypto';
+import { digestOf } from './api-key';
 
 /** A client that lost the answer asks again: this long the same token gets the same child. Contract §4. */
 export const RETRY_WINDOW_MS = 10_000;
@@ -15,6 +16,20 @@ export function generateRefreshToken(): string {
  */
 export function childOf(refreshToken: string, secret: string): string {
   return PREFIX + createHmac('sha256', `refresh-token:${secret}`).update(refreshToken).digest('base64url');
+}
+
+/**
+ * The child that was given for this token before, when its digest is this one: an instance with another first secret
+ * may have given it. Undefined when it was derived with a secret that is in use no more.
+ */
+export function childGiven(
+  refreshToken: string,
+  digest: Buffer | null,
+  secrets: readonly string[],
+): string | undefined {
+  return secrets
+    .map((secret) => childOf(refreshToken, secret))
+    .find((child) => digest?.equals(digestOf(child)));
 }
 
 /** What is known of a presented token, read under the lock on its session. */

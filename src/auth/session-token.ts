@@ -21,8 +21,8 @@ export function signSessionToken(
 }
 
 /** The claims of a token that we signed and that has not expired; undefined for anything else. */
-export function verifySessionToken(token: string, secret: string): SessionClaims | undefined {
-  const payload = verifyToken(KIND, token, secret);
+export function verifySessionToken(token: string, secrets: readonly string[]): SessionClaims | undefined {
+  const payload = verifyToken(KIND, token, secrets);
   if (payload === undefined) return undefined;
   const { sub, pid, anon, sid } = payload;
   if (!isUUID(sub) || !isUUID(pid) || !isUUID(sid)) return undefined;

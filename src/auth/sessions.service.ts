@@ -5,7 +5,7 @@ import { ApiError } from '../common/api-error';
 import { inTransaction } from '../common/transaction';
 import { CONFIG, type Config } from '../config';
 import { digestOf } from './api-key';
-import { childOf, decideRefresh, generateRefreshToken, type RefreshFacts } from './refresh-token';
+import { childGiven, childOf, decideRefresh, generateRefreshToken, type RefreshFacts } from './refresh-token';
 import { signSessionToken } from './session-token';
 
 /** The app's user on whose behalf a request is made. */
@@ -27,6 +27,8 @@ interface TokenRow extends RefreshFacts {
   id: string;
   sessionId: string;
   userId: string;
+  /** Of the token that followed it; null for one that is not used. */
+  childDigest: Buffer | null;
   now: Date;
 }
 
@@ -89,29 +91,35 @@ export class SessionsService {
     refreshToken: string,
     isAnonymous: (userId: string) => Promise<boolean>,
   ): Promise<SessionTokens> {
-    const child = childOf(refreshToken, this.config.sessionSecret);
     // the revocation must be committed although the caller is refused: the error comes after the transaction
-    const row = await inTransaction(this.dataSource, async (queryRunner) => {
-      const found = await this.lockToken(queryRunner, projectId, refreshToken);
-      if (found === undefined) return undefined;
-      const decision = decideRefresh(found, found.now);
-      if (decision === 'revoke') await this.revokeIn(queryRunner, projectId, found.sessionId);
-      if (decision === 'rotate') {
-        await queryRunner.query(
-          `UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE project_id = $1 AND id = $2`,
-          [projectId, found.id],
-        );
-        await this.insertToken(
-          queryRunner,
-          { projectId, sessionId: found.sessionId, parentId: found.id },
-          child,
-        );
-      }
-      return decision === 'rotate' || decision === 'repeat' ? found : undefined;
+    const next = await inTransaction(this.dataSource, async (queryRunner) => {
+      const row = await this.lockToken(queryRunner, projectId, refreshToken);
+      const child = row && (await this.exchange(queryRunner, { ...row, projectId, refreshToken }));
+      return child && { ...row, child };
     });
-    if (row === undefined) throw new ApiError('INVALID_TOKEN');
-    const user = { projectId, userId: row.userId, anonymous: await isAnonymous(row.userId) };
-    return this.sign(user, row.sessionId, child);
+    if (!next) throw new ApiError('INVALID_TOKEN');
+    const { userId, sessionId, child } = next;
+    return this.sign({ projectId, userId, anonymous: await isAnonymous(userId) }, sessionId, child);
+  }
+
+  /** The token that follows a locked one; undefined when its bearer gets none. */
+  private async exchange(
+    queryRunner: QueryRunner,
+    { projectId, refreshToken, ...row }: TokenRow & { projectId: string; refreshToken: string },
+  ): Promise<string | undefined> {
+    const { id, sessionId } = row;
+    const { sessionSecrets } = this.config;
+    const decision = decideRefresh(row, row.now);
+    if (decision === 'revoke') await this.revokeIn(queryRunner, projectId, sessionId);
+    if (decision === 'repeat') return childGiven(refreshToken, row.childDigest, sessionSecrets);
+    if (decision !== 'rotate') return undefined;
+    const child = childOf(refreshToken, sessionSecrets[0]);
+    await queryRunner.query(
+      `UPDATE refresh_tokens SET used_at = clock_timestamp() WHERE project_id = $1 AND id = $2`,
+      [projectId, id],
+    );
+    await this.insertToken(queryRunner, { projectId, sessionId, parentId: id }, child);
+    return child;
   }
 
   /** Ends the session of a refresh token. Unknown, used and revoked tokens are no error: the session is over. */
@@ -137,10 +145,11 @@ export class SessionsService {
     const rows = (await queryRunner.query(
       `SELECT t.id, t.session_id AS "sessionId", s.user_id AS "userId", t.expires_at AS "expiresAt", t.used_at AS "usedAt",
               s.revoked_at IS NOT NULL AS "isSessionRevoked", u.disabled_at IS NOT NULL AS "isUserDisabled",
-              clock_timestamp() AS now
+              c.digest AS "childDigest", clock_timestamp() AS now
          FROM refresh_tokens t
          JOIN sessions s ON s.project_id = t.project_id AND s.id = t.session_id
          JOIN app_users u ON u.project_id = s.project_id AND u.id = s.user_id
+         LEFT JOIN refresh_tokens c ON c.project_id = t.project_id AND c.parent_id = t.id
         WHERE t.project_id = $1 AND t.digest = $2`,
       [projectId, digest],
     )) as TokenRow[];
@@ -176,7 +185,7 @@ export class SessionsService {
   ): SessionTokens {
     const { token, expiresAt } = signSessionToken(
       { ...user, sessionId },
-      this.config.sessionSecret,
+      this.config.sessionSecrets[0],
       this.config.sessionTtlS,
     );
     return { userId: user.userId, sessionId, sessionToken: token, refreshToken, expiresAt };

@@ -23,8 +23,19 @@ export function signToken(
   return { token: sign({ ...claims, iat, exp }), expiresAt: new Date(exp * 1000) };
 }
 
-/** The payload of a token that we signed as this kind and that has not expired; undefined for anything else. */
-export function verifyToken(kind: TokenKind, token: string, secret: string): Payload | undefined {
+/**
+ * The payload of a token that one of these secrets has signed as this kind and that has not expired; undefined for
+ * anything else. The first secret is tried first: nearly every token is its own.
+ */
+export function verifyToken(kind: TokenKind, token: string, secrets: readonly string[]): Payload | undefined {
+  for (const secret of secrets) {
+    const payload = verifyWith(secret, kind, token);
+    if (payload !== undefined) return payload;
+  }
+  return undefined;
+}
+
+function verifyWith(secret: string, kind: TokenKind, token: string): Payload | undefined {
   try {
     const payload = verifierOf(kind, secret)(token) as Payload;
     // as RFC 7519 has it; only the claims that a time limit hangs on are looked at by the library
@@ -37,7 +48,7 @@ export function verifyToken(kind: TokenKind, token: string, secret: string): Pay
 
 type Verifier = (token: string) => unknown;
 
-/** There are three kinds, and one secret or two. */
+/** There are three kinds, and a secret or two. */
 const verifiers = new Map<string, Verifier>();
 
 function verifierOf({ type, claims }: TokenKind, secret: string): Verifier {

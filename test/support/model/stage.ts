@@ -180,9 +180,9 @@ export class Stage {
   }
 
   private signIn(name: UserName, session: { userId: string; sessionId: string }): void {
-    const { sessionSecret, sessionTtlS } = this.world.config;
+    const { sessionSecrets, sessionTtlS } = this.world.config;
     const claims = { ...session, projectId: this.tenant.id, anonymous: false };
-    this.tokens.set(name, signSessionToken(claims, sessionSecret, sessionTtlS).token);
+    this.tokens.set(name, signSessionToken(claims, sessionSecrets[0], sessionTtlS).token);
   }
 }
 
