@@ -1,9 +1,11 @@
 import type { INestApplication } from '@nestjs/common';
 import type { RequestListener, Server } from 'node:http';
+import { Registry } from 'prom-client';
 import type { Config } from './config';
 import { ExpressOnServer } from './express.setup';
 import { FastifyOnServer } from './fastify.setup';
 import { gateTo } from './gate';
+import { measureRequests } from './http.metrics';
 import { serveDocs } from './openapi';
 import { trustedProxies } from './proxies';
 
@@ -25,5 +27,6 @@ export async function openApp(app: INestApplication, config: Config): Promise<Re
   serveDocs(app);
   await app.init();
   const adapter = app.getHttpAdapter() as Adapter;
+  measureRequests(adapter.getHttpServer(), app.get(Registry), (request) => adapter.routeOf(request));
   return gateTo(await adapter.listener(), config);
 }

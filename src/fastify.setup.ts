@@ -14,6 +14,8 @@ const OF_THE_BODY = ['content-type', 'content-length', 'transfer-encoding'];
 
 interface RoutedRequest extends AdmittedRequest {
   originalUrl: string;
+  /** The pattern of the route that took it. */
+  route?: string;
 }
 
 /** Nest's Fastify adapter on a server of ours, behind the gate, made to route as Express does. */
@@ -43,7 +45,9 @@ export class FastifyOnServer extends FastifyAdapter {
       raw.url = raw.originalUrl;
       request.body = raw.body;
       request.query = raw.query;
-      done(decode(request.params as Record<string, string>));
+      const fault = decode(request.params as Record<string, string>);
+      if (!fault) raw.route = patternOf(request.routeOptions.url);
+      done(fault);
     });
   }
 
@@ -58,6 +62,11 @@ export class FastifyOnServer extends FastifyAdapter {
       for (const name of OF_THE_BODY) if (name in request.headers) delete request.headers[name];
       fastify.routing(request, response);
     };
+  }
+
+  /** The pattern of the route that took a request, once it did. */
+  routeOf(request: IncomingMessage): string | undefined {
+    return (request as RoutedRequest).route;
   }
 
   /** Fastify leaves a server that it did not make, and start, as it is. */
@@ -89,6 +98,11 @@ function serveDocsAsExpressDoes(route: RouteOptions): void {
     if (isNoFile) reply.callNotFound();
     else errorHandler?.call(this, error, request, reply);
   };
+}
+
+/** Express serves files by no route. */
+function patternOf(url: string | undefined): string | undefined {
+  return url?.endsWith('*') ? undefined : url;
 }
 
 /** In place. @returns what is wrong with them */

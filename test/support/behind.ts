@@ -25,7 +25,8 @@ export async function behind<T>(
   }
 }
 
-async function untilWaiting(db: DataSource, count: number): Promise<void> {
+/** Until so many wait for locks, or a while has passed. */
+export async function untilWaiting(db: DataSource, count: number): Promise<void> {
   const until = Date.now() + WAIT_MS;
   while (Date.now() < until) {
     const [{ waiting }] = await db.query(
