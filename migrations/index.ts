@@ -6,6 +6,7 @@ import { IntegrityRuns1795340000000 } from './1795340000000-integrity-runs';
 import { FasterRewardCheck1795350000000 } from './1795350000000-faster-reward-check';
 import { GrowthIndexes1795360000000 } from './1795360000000-growth-indexes';
 import { HousekeepingIndexes1795375000000 } from './1795375000000-housekeeping-indexes';
+import { DeadRewards1795380000000 } from './1795380000000-dead-rewards';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -17,4 +18,5 @@ export const migrations = [
   FasterRewardCheck1795350000000,
   GrowthIndexes1795360000000,
   HousekeepingIndexes1795375000000,
+  DeadRewards1795380000000,
 ];

@@ -12,6 +12,7 @@ import { CONFIG, type Config } from './config';
 import { Currency } from './currency/currency.entity';
 import { CurrencyModule } from './currency/currency.module';
 import { dataSourceOptions } from './database/data-source-options';
+import { DatabaseGauges } from './database/database-gauges';
 import { DevelopersModule } from './developers/developers.module';
 import { HousekeepingModule } from './housekeeping/housekeeping.module';
 import { IntegrityModule } from './integrity/integrity.module';
@@ -43,8 +44,8 @@ export class AppModule {
         {
           module: CommonModule,
           global: true,
-          providers: [{ provide: CONFIG, useValue: config }, Registry],
-          exports: [CONFIG, Registry],
+          providers: [{ provide: CONFIG, useValue: config }, Registry, DatabaseGauges],
+          exports: [CONFIG, Registry, DatabaseGauges],
         },
         TypeOrmModule.forRoot({ ...dataSourceOptions(database, ENTITIES), retryAttempts: 0 }),
         AuthModule,

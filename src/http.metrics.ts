@@ -36,7 +36,7 @@ export function measureRequests(server: Server, registry: Registry, routeOf: Rou
     }
     return observer;
   };
-  // before all others: the front door may answer at once
+  // before all others, whose work is measured
   server.prependListener('request', (request: IncomingMessage, response: ServerResponse) => {
     const begin = performance.now();
     response.on('close', () => observerOf(request, response).observe((performance.now() - begin) / 1000));

@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { FIRST_GROWN, grow, owe } from '../bench/growth.mjs';
+import { DatabaseGauges } from '../src/database/database-gauges';
 import { PaymentsService } from '../src/rewards/payments.service';
 import { SignInService } from '../src/users/sign-in.service';
 import { countOf, removeDue } from './support/housekeeping';
@@ -118,15 +119,18 @@ it('a session for a user of the app', async () => {
   expect(await growingPartsOf(open)).toEqual([]);
 });
 
-describe('the sweeper', () => {
+describe('the sweeper, and the metrics', () => {
   const sweep = () => world.app.get(PaymentsService).payDue(new Date());
+  const scrape = () => world.app.get(DatabaseGauges).refresh();
 
   it('with none due', async () => {
     expect(await growingPartsOf(sweep)).toEqual([]);
+    expect(await growingPartsOf(scrape)).toEqual([]);
   });
 
   it('with two batches due, of which the statistics know nothing', async () => {
     await owe(client, { projectId: tenant.id, users: USERS, claims: 100 });
+    expect(await growingPartsOf(scrape)).toEqual([]);
     expect(await growingPartsOf(sweep)).toEqual([]);
     expect(await growingPartsOf(sweep)).toEqual([]);
     expect(await world.db.query(`SELECT FROM reward_grants WHERE status <> 'granted'`)).toEqual([]);

@@ -1,4 +1,5 @@
 import { PaymentsService } from '../src/rewards/payments.service';
+import { whilePaymentsFail } from './support/grants';
 import { useWorld, type Player, type Tenant } from './support/world';
 
 const world = useWorld();
@@ -252,17 +253,5 @@ describe('a reward that cannot be paid', () => {
     expect(await world.balance(ada, 'gems')).toBe(1000);
   });
 
-  async function withTrigger(body: string, work: () => Promise<void>): Promise<void> {
-    await world.db.query(
-      `CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; END $$`,
-    );
-    await world.db.query(
-      `CREATE TRIGGER sabotage BEFORE INSERT ON currency_transactions FOR EACH ROW EXECUTE FUNCTION sabotage()`,
-    );
-    try {
-      await work();
-    } finally {
-      await world.db.query(`DROP FUNCTION sabotage CASCADE`);
-    }
-  }
+  const withTrigger = (body: string, work: () => Promise<void>) => whilePaymentsFail(world, body, work);
 });

@@ -9,10 +9,15 @@ export interface IntegrityFinding {
   broken_rows: number;
 }
 
-export interface IntegrityRun {
-  finishedAt: Date;
-  findings: IntegrityFinding[];
+/** The latest check that came to its end. */
+export interface LatestRun {
+  finished_at: Date;
+  report: IntegrityFinding[];
 }
+
+/** A query for the `LatestRun`; no row before the first. */
+export const LATEST_RUN =
+  'SELECT finished_at, report FROM integrity_runs WHERE report IS NOT NULL ORDER BY due_at DESC LIMIT 1';
 
 /** The checks that the server makes on its own, once per interval whichever instance comes first. */
 @Injectable()
@@ -43,14 +48,6 @@ export class IntegrityRunsService {
       await this.end(dueAt, { error: String(error) });
       throw error;
     }
-  }
-
-  /** The latest check that came to its end, or null before the first. */
-  async latest(): Promise<IntegrityRun | null> {
-    const [run] = await this.dataSource.query<{ finished_at: Date; report: IntegrityFinding[] }[]>(
-      'SELECT finished_at, report FROM integrity_runs WHERE report IS NOT NULL ORDER BY due_at DESC LIMIT 1',
-    );
-    return run ? { finishedAt: run.finished_at, findings: run.report } : null;
   }
 
   private async begin(dueAt: Date): Promise<boolean> {

@@ -6,6 +6,7 @@ import { Public } from '../auth/access';
 import { ApiError } from '../common/api-error';
 import { bearerToken, type RequestWithId } from '../common/request';
 import { CONFIG, type Config } from '../config';
+import { DatabaseGauges } from '../database/database-gauges';
 
 /** For Prometheus, which shows `METRICS_TOKEN` as its bearer token. Without that setting there is no such page. */
 @ApiExcludeController()
@@ -14,6 +15,7 @@ import { CONFIG, type Config } from '../config';
 export class MetricsController {
   constructor(
     private readonly registry: Registry,
+    private readonly database: DatabaseGauges,
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
@@ -24,6 +26,7 @@ export class MetricsController {
     if (!isSame(bearerToken(request) ?? '', metricsToken)) {
       throw new ApiError('INVALID_TOKEN', { message: 'Show METRICS_TOKEN as the bearer token.' });
     }
+    await this.database.refresh();
     const text = await this.registry.metrics();
     return new StreamableFile(Buffer.from(text), { type: this.registry.contentType });
   }

@@ -2,10 +2,13 @@ import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
+import { PoolMetrics } from './pool.metrics';
+import { ProcessMetrics } from './process.metrics';
 
 /** What an operator's tools ask. */
 @Module({
   imports: [TerminusModule.forRoot({ logger: false })],
   controllers: [HealthController, MetricsController],
+  providers: [PoolMetrics, ProcessMetrics],
 })
 export class OpsModule {}

@@ -18,6 +18,18 @@ export type ClaimRefusal = Extract<
   'SELF_REFERRAL' | 'ALREADY_CLAIMED' | 'MAX_USES_REACHED' | 'CLAIM_LIMIT_REACHED'
 >;
 
+/** Every code that a claim is answered with, beside those of any client route. */
+export const CLAIM_ERRORS = [
+  'INVALID_CODE',
+  'SELF_REFERRAL',
+  'ALREADY_CLAIMED',
+  'MAX_USES_REACHED',
+  'CLAIM_LIMIT_REACHED',
+  'IDEMPOTENCY_MISMATCH',
+  'RATE_LIMITED',
+  'CLAIM_FAILED',
+] as const satisfies ErrorCode[];
+
 /**
  * Why a claim is refused, or null. The order is the contract's (§2), after INVALID_CODE: somebody who retries must hear
  * ALREADY_CLAIMED even if the code has filled up since.

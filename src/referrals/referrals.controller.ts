@@ -7,6 +7,8 @@ import type { Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
 import { ApiIdempotencyKey, IdempotencyKey } from '../common/idempotency-key';
 import { Reply } from '../common/reply';
+import { CLAIM_ERRORS } from './claim-rules';
+import { ClaimsMetrics } from './claims.metrics';
 import { ReferralCodesService, toReferralCodeJson } from './referral-codes.service';
 import { ClaimDto, ClaimRequestDto, ReferralCodeDto } from './referrals.dto';
 import { ReferralsService, toClaimJson } from './referrals.service';
@@ -18,6 +20,7 @@ export class ReferralsController {
     private readonly codes: ReferralCodesService,
     private readonly referrals: ReferralsService,
     private readonly guesses: GuessLimiter,
+    private readonly metrics: ClaimsMetrics,
   ) {}
 
   @Get('my-code')
@@ -35,16 +38,7 @@ export class ReferralsController {
   }
 
   @Post('claim')
-  @ClientRoute(
-    'INVALID_CODE',
-    'SELF_REFERRAL',
-    'ALREADY_CLAIMED',
-    'MAX_USES_REACHED',
-    'CLAIM_LIMIT_REACHED',
-    'IDEMPOTENCY_MISMATCH',
-    'RATE_LIMITED',
-    'CLAIM_FAILED',
-  )
+  @ClientRoute(...CLAIM_ERRORS)
   @ApiOperation({
     summary: 'Claim a referral code',
     description:
@@ -68,8 +62,8 @@ export class ReferralsController {
     @IdempotencyKey() idempotencyKey?: string,
   ) {
     const guess = { wrong: 'INVALID_CODE', subject: caller.userId, address } as const;
-    const { claim, rewards, replayed } = await this.guesses.limit(guess, () =>
-      this.referrals.claim(caller, code, idempotencyKey),
+    const { claim, rewards, replayed } = await this.metrics.count(() =>
+      this.guesses.limit(guess, () => this.referrals.claim(caller, code, idempotencyKey)),
     );
     return new Reply(
       toClaimJson(claim, rewards),

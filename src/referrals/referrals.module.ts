@@ -4,6 +4,7 @@ import { AuthModule } from '../auth/auth.module';
 import { ProjectsModule } from '../projects/projects.module';
 import { RewardsModule } from '../rewards/rewards.module';
 import { UsersModule } from '../users/users.module';
+import { ClaimsMetrics } from './claims.metrics';
 import { ReferralCodesAdminService } from './referral-codes.admin.service';
 import { ReferralCodesService } from './referral-codes.service';
 import { ReferralsAdminController } from './referrals.admin.controller';
@@ -14,7 +15,7 @@ import { ReferralsService } from './referrals.service';
 @Module({
   imports: [AuditModule, AuthModule, ProjectsModule, UsersModule, RewardsModule],
   controllers: [ReferralsController, ReferralsAdminController],
-  providers: [ReferralCodesService, ReferralCodesAdminService, ReferralsService],
+  providers: [ReferralCodesService, ReferralCodesAdminService, ReferralsService, ClaimsMetrics],
   exports: [ReferralCodesService, ReferralCodesAdminService],
 })
 export class ReferralsModule {}

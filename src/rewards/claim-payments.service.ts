@@ -10,6 +10,7 @@ import { owedFor, type RewardedClaim } from './owed';
 import { PaymentsService } from './payments.service';
 import * as promises from './reward-grants';
 import type { RewardGrant, RewardOutcome } from './reward-grants';
+import { RewardsMetrics } from './rewards.metrics';
 
 /** A claimer waits this long for the rewards; then they are `pending` and follow on their own. */
 export const INLINE_WAIT_MS = 1_000;
@@ -37,6 +38,7 @@ export class ClaimPaymentsService {
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly ledger: LedgerService,
     private readonly payments: PaymentsService,
+    private readonly metrics: RewardsMetrics,
   ) {}
 
   /**
@@ -59,6 +61,10 @@ export class ClaimPaymentsService {
       await this.noteFailure(claims, error, now);
       throw error;
     });
+    this.metrics.count(
+      'claim',
+      paid.map(({ result }) => result),
+    );
     return Promise.all(claims.map((claim) => this.outcomesOf(claim, paid)));
   }
 
@@ -93,7 +99,7 @@ export class ClaimPaymentsService {
     // a database that is away, or a currency that is locked, is no fault of the promise
     if (isDatabaseUnavailable(error) || isLockTimeout(error)) return;
     const unpaid = await promises.findOfClaim(this.dataSource, claim.projectId, claim.id);
-    for (const grant of unpaid) await this.payments.failOne(grant, error, now);
+    for (const grant of unpaid) await this.payments.failOne('claim', grant, error, now);
   }
 
   /** Where somebody else sees to some of a claim's promises, they are as they are by now. */

@@ -8,6 +8,7 @@ import { inTransaction } from '../common/transaction';
 import { LedgerService, type CreditResult, type Locks } from '../currency/ledger.service';
 import * as promises from './reward-grants';
 import type { RewardGrant } from './reward-grants';
+import { RewardsMetrics, type PaidBy } from './rewards.metrics';
 
 const PROMISES_AT_ONCE = 100;
 /** When somebody keeps a currency locked, its promises are left alone for this long. */
@@ -17,6 +18,7 @@ const MAX_ATTEMPTS = 25;
 
 /** Promises that are paid together, or one by one when that fails. */
 interface Batch {
+  by: PaidBy;
   take: (queryRunner: QueryRunner) => Promise<RewardGrant[]>;
   find: () => Promise<RewardGrant[]>;
 }
@@ -29,6 +31,7 @@ export class PaymentsService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
     private readonly ledger: LedgerService,
+    private readonly metrics: RewardsMetrics,
   ) {}
 
   /** Pays those of a project's promises that are due. */
@@ -37,6 +40,7 @@ export class PaymentsService {
       const these = { projectId, ids: ids.slice(start, start + PROMISES_AT_ONCE) };
       await this.payBatch(
         {
+          by: 'replay',
           take: (queryRunner) => promises.takeThese(queryRunner, these, now),
           find: () => promises.findThese(this.dataSource, these, now),
         },
@@ -53,6 +57,7 @@ export class PaymentsService {
   async payDue(now: Date, signal?: AbortSignal): Promise<boolean> {
     const found = await this.payBatch(
       {
+        by: 'sweep',
         take: (queryRunner) => promises.takeDue(queryRunner, now, PROMISES_AT_ONCE),
         find: () => promises.findDue(this.dataSource, now, PROMISES_AT_ONCE),
       },
@@ -65,35 +70,39 @@ export class PaymentsService {
   /** @returns how many promises it found */
   private async payBatch(batch: Batch, now: Date, signal?: AbortSignal): Promise<number> {
     try {
-      return await inTransaction(this.dataSource, async (queryRunner) => {
-        const due = await batch.take(queryRunner);
-        await this.pay(queryRunner, due, now);
-        return due.length;
-      });
+      return await this.payTogether(batch, batch.take, now);
     } catch (error) {
       if (isDatabaseUnavailable(error)) throw error;
-      return this.payOneByOne(await batch.find(), now, signal);
+      return this.payOneByOne(batch, now, signal);
     }
+  }
+
+  /** @returns how many promises it took */
+  private async payTogether({ by }: Batch, take: Batch['take'], now: Date): Promise<number> {
+    const results = await inTransaction(this.dataSource, async (queryRunner) =>
+      this.pay(queryRunner, await take(queryRunner), now),
+    );
+    this.metrics.count(by, results);
+    return results.length;
   }
 
   /**
    * After a batch failed: one promise that cannot be paid must not hold back the others, and one currency that
    * somebody keeps locked must not make each of its promises wait in turn.
    */
-  private async payOneByOne(due: RewardGrant[], now: Date, signal?: AbortSignal): Promise<number> {
+  private async payOneByOne(batch: Batch, now: Date, signal?: AbortSignal): Promise<number> {
+    const due = await batch.find();
     const busy = new Set<string>();
     for (const grant of due) {
       if (signal?.aborted) return 0;
       const currency = `${grant.project_id}/${grant.currency_code}`;
       if (busy.has(currency)) continue;
       try {
-        await inTransaction(this.dataSource, async (queryRunner) =>
-          this.pay(queryRunner, await promises.takeOneDue(queryRunner, grant, now), now),
-        );
+        await this.payTogether(batch, (queryRunner) => promises.takeOneDue(queryRunner, grant, now), now);
       } catch (error) {
         if (isDatabaseUnavailable(error)) throw error;
         if (isLockTimeout(error)) busy.add(currency);
-        else await this.failOne(grant, error, now);
+        else await this.failOne(batch.by, grant, error, now);
       }
     }
     const waiting = due.filter((grant) => busy.has(`${grant.project_id}/${grant.currency_code}`));
@@ -101,15 +110,18 @@ export class PaymentsService {
     return due.length;
   }
 
-  /** Pays promises that the caller holds locked; their projects in one order for everybody. */
-  private async pay(queryRunner: QueryRunner, grants: RewardGrant[], now: Date): Promise<void> {
+  /** Pays promises that the caller holds locked; their projects in one order for everybody. @returns one result for each */
+  private async pay(queryRunner: QueryRunner, grants: RewardGrant[], now: Date): Promise<CreditResult[]> {
+    const all: CreditResult[] = [];
     const projectIds = [...new Set(grants.map((grant) => grant.project_id))].sort();
     for (const projectId of projectIds) {
       const due = grants.filter((grant) => grant.project_id === projectId);
       const locked = await sendTogether(queryRunner, ...this.ledger.locks(projectId, due.map(toCredit)));
-      const { statement } = this.payment(projectId, { due, locked, now });
+      const { results, statement } = this.payment(projectId, { due, locked, now });
       await sendTogether(queryRunner, statement);
+      all.push(...results);
     }
+    return all;
   }
 
   /** What pays promises of one project, under their locks and the ledger's. */
@@ -137,10 +149,11 @@ export class PaymentsService {
   /**
    * Counts a try that failed, in a short transaction of its own, if the promise is still as it was when its payment was tried.
    */
-  async failOne(grant: RewardGrant, error: unknown, now: Date): Promise<void> {
+  async failOne(by: PaidBy, grant: RewardGrant, error: unknown, now: Date): Promise<void> {
     const reason = error instanceof Error ? error.message : String(error);
     const { text, values } = this.failure(grant, reason, now);
-    await this.dataSource.query(text, values);
+    const [, recorded] = await this.dataSource.query<[unknown, number]>(text, values);
+    if (recorded > 0) this.metrics.countFailure(by);
   }
 
   private failure(grant: RewardGrant, reason: string, now: Date): Statement {

@@ -7,6 +7,7 @@ import { ReconciliationService } from './reconciliation.service';
 import { RewardGrantsService } from './reward-grants.service';
 import { RewardSweeper } from './reward-sweeper';
 import { RewardsAdminController } from './rewards.admin.controller';
+import { RewardsMetrics } from './rewards.metrics';
 import { RewardsService } from './rewards.service';
 
 /** What a claim owes: promised in its transaction, paid right after, swept until paid, and reconciled. */
@@ -20,6 +21,7 @@ import { RewardsService } from './rewards.service';
     RewardSweeper,
     RewardGrantsService,
     ReconciliationService,
+    RewardsMetrics,
   ],
   exports: [RewardsService, RewardGrantsService],
 })

@@ -2,6 +2,7 @@ import { Injectable, Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { InjectDataSource } from '@nestjs/typeorm';
 import type { DataSource } from 'typeorm';
 import { ApiError } from '../common/api-error';
+import { settledWithin } from '../common/settled-within';
 import type { Statement } from '../common/statements';
 import { CurrencyService } from '../currency/currency.service';
 import { ClaimPaymentsService, INLINE_WAIT_MS } from './claim-payments.service';
@@ -93,16 +94,4 @@ export class RewardsService implements OnApplicationShutdown {
 
 function pending(item: { currencyCode: string; amount: number }): RewardOutcome {
   return { currency_code: item.currencyCode, amount: item.amount, granted: 0, status: 'pending' };
-}
-
-async function settledWithin<T>(work: Promise<T>, waitMs: number): Promise<T | undefined> {
-  let timer: NodeJS.Timeout | undefined;
-  const timeout = new Promise<undefined>((resolve) => {
-    timer = setTimeout(() => resolve(undefined), waitMs);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

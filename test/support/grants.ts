@@ -53,3 +53,20 @@ export function rewardRoutes(world: World, tenant: () => Tenant) {
       world.http.post(`${root()}/reward-grants/${path}`).set(bearer(key)).send(body),
   };
 }
+
+/** Does the work while this PL/pgSQL is run for every ledger line, as in `RAISE EXCEPTION 'not today'`. */
+export async function whilePaymentsFail(
+  { db }: World,
+  body: string,
+  work: () => Promise<void>,
+): Promise<void> {
+  await db.query(`CREATE FUNCTION sabotage() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN ${body}; END $$`);
+  await db.query(
+    `CREATE TRIGGER sabotage BEFORE INSERT ON currency_transactions FOR EACH ROW EXECUTE FUNCTION sabotage()`,
+  );
+  try {
+    await work();
+  } finally {
+    await db.query(`DROP FUNCTION sabotage CASCADE`);
+  }
+}
