@@ -48,7 +48,18 @@ async function isUpToDate(databaseUrl: string): Promise<boolean> {
     `SELECT to_regclass('${MIGRATIONS_TABLE}') IS NOT NULL AS exists`,
   );
   if (!table?.exists) return false;
-  const rows = await queryOnce<{ name: string }>(databaseUrl, `SELECT name FROM ${MIGRATIONS_TABLE}`);
-  const done = new Set(rows.map(({ name }) => name));
-  return migrations.every(({ name }) => done.has(name));
+  return pendingMigrations(await queryOnce<DoneMigration>(databaseUrl, DONE_MIGRATIONS)).length === 0;
+}
+
+export interface DoneMigration {
+  name: string;
+}
+
+/** A query for every `DoneMigration`, also those of a newer version. */
+export const DONE_MIGRATIONS = `SELECT name FROM ${MIGRATIONS_TABLE}`;
+
+/** Those of this version that are not among the ones done. */
+export function pendingMigrations(done: DoneMigration[]): string[] {
+  const names = new Set(done.map(({ name }) => name));
+  return migrations.map(({ name }) => name).filter((name) => !names.has(name));
 }

@@ -4,11 +4,12 @@ import { HealthController } from './health.controller';
 import { MetricsController } from './metrics.controller';
 import { PoolMetrics } from './pool.metrics';
 import { ProcessMetrics } from './process.metrics';
+import { SchemaHealth } from './schema.health';
 
 /** What an operator's tools ask. */
 @Module({
   imports: [TerminusModule.forRoot({ logger: false })],
   controllers: [HealthController, MetricsController],
-  providers: [PoolMetrics, ProcessMetrics],
+  providers: [SchemaHealth, PoolMetrics, ProcessMetrics],
 })
 export class OpsModule {}
