@@ -4930,7 +4930,7 @@ export type GetReadinessError = GetReadinessErrors[keyof GetReadinessErrors];
 
 export type GetReadinessResponses = {
     /**
-     * The database answers.
+     * The database answers, has the migrations of this version, and its guards are armed.
      */
     200: {
         data: HealthDto;
