@@ -3,7 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import { CONFIG, type Config } from '../config';
 import type { CreditResult } from '../currency/ledger.service';
 import { DatabaseGauges } from '../database/database-gauges';
-import { BACKLOG, COUNTED_AT_MOST, type Backlog } from './reward-grants';
+import { BACKLOG, COUNTED_AT_MOST, type Backlog } from './backlog';
 
 /** Who tried to pay: the claim right after its commit, the sweeper, or an operator's replay right after its own. */
 export type PaidBy = (typeof PAID_BY)[number];
