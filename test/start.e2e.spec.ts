@@ -344,20 +344,6 @@ describe('what cannot work ends with one line and exit code 1', () => {
 });
 
 describe('with DATABASE_URL', () => {
-  it('several instances start at once on an empty database, seed nothing, and stop', async () => {
-    const database = await cloneDatabase({ empty: true });
-    const env = { ...SECRET, DATABASE_URL: database.url };
-    const instances = [run('main', env), run('main', env), run('main', env)];
-    const outputs = await Promise.all(instances.map((instance) => instance.says('is ready')));
-    for (const output of outputs) expect(output).not.toContain('curl');
-    const projects = run('cli', env, '--json', 'project', 'list');
-    expect(await projects.exit).toBe(0);
-    expect(projects.output.trim()).toBe('[]');
-    for (const instance of instances) instance.kill('SIGTERM');
-    expect(await Promise.all(instances.map((instance) => instance.exit))).toEqual([0, 0, 0]);
-    await database.drop();
-  });
-
   it('npm run migrate needs no secret, and finds nothing to do the second time', async () => {
     const database = await cloneDatabase({ empty: true });
     const env = { DATABASE_URL: database.url };
