@@ -3,7 +3,7 @@ import { migrations } from '../migrations';
 import { openDatabase } from '../src/database/database';
 import { migrate } from '../src/database/migrate';
 import { expectInvariants } from './support/invariants';
-import { isPgBouncerInstalled, PgBouncer } from './support/pgbouncer';
+import { isPgBouncerInstalled, keepsPreparedStatements, PgBouncer } from './support/pgbouncer';
 import { cloneDatabase, startWorld, tally, type Player } from './support/world';
 
 /** Behind PgBouncer in transaction mode, which lends a connection for one transaction at a time. */
@@ -31,7 +31,7 @@ async function behindPooler(settings: Settings, { empty = false } = {}) {
 
 const open = (databaseUrl: string) =>
   openDatabase(
-    { databaseUrl, dataDir: '/nowhere', databaseWaitS: 0 },
+    { databaseUrl, dataDir: '/nowhere', databaseWaitS: 10 },
     { role: 'server', log: () => undefined },
   );
 
@@ -79,7 +79,10 @@ async function advice(url: string): Promise<string> {
     const { pooled, direct } = await behindPooler({ ...IGNORING, default_pool_size: 3 });
     await run(direct, await advice(pooled));
     await open(pooled);
-    const { world, close } = await startWorld(pooled, { preparedStatements: false, databasePoolSize: 20 });
+    const { world, close } = await startWorld(pooled, {
+      preparedStatements: keepsPreparedStatements,
+      databasePoolSize: 20,
+    });
     closing.push(close);
     const tenant = await world.tenant();
     await tenant.currency({ code: 'gems', maxBalance: 70 });

@@ -36,7 +36,7 @@ export class Flight {
         reject(error);
       };
       const statement = prepared
-        ? new DescribedOnce(text, values, prepared, settled)
+        ? new DescribedOnce(values, prepared, settled)
         : new PgQuery(text, values, settled);
       // in no other way do several share a Sync
       statement.queryMode = 'extended';

@@ -32,12 +32,11 @@ export const PgQuery = Query as unknown as new (text: string, values: unknown[],
 /** A query whose rows are described the first time only: describing them costs both sides more than to read a few. */
 export class DescribedOnce extends PgQuery {
   constructor(
-    text: string,
     values: unknown[],
     private readonly statement: PreparedStatement,
     settled: Settled,
   ) {
-    super(text, values, settled);
+    super(statement.text, values, settled);
     this.name = statement.name;
   }
 

@@ -1,5 +1,5 @@
 import { LRUCache } from 'lru-cache';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import type { Connection } from 'pg';
 
 /** On one connection, each with its plan in the server's memory. Some are written anew for each length of a list. */
@@ -17,19 +17,24 @@ export interface Columns {
 /** A statement of a connection, under its name on the server. */
 export interface PreparedStatement {
   readonly name: string;
+  /** What is sent: the statement, in a generation after the first with a comment before it. */
+  readonly text: string;
   /** What its rows are made of, once they were described. The server refuses it when that changes. */
   columns?: Columns;
 }
 
 /** Counts how often a statement turned out to be stale. What was prepared before is not used again, on any connection. */
 let generation = 0;
+/** Other processes share what a pooler has prepared, and have generations of their own. */
+const PROCESS = randomUUID().slice(0, 8);
 
 /**
  * What a connection has prepared on the server: at most 200 statements, those used last. One that is forgotten is closed
  * on the server too, and prepared again when it comes back.
  *
  * Where one statement is stale, as after a migration, others are too, on every connection. So all of them are prepared
- * again before their next use, under names of a new generation: whoever tries again meets none that is stale.
+ * again before their next use, under names of a new generation: whoever tries again meets none that is stale. Their texts are
+ * new too: PgBouncer prepares each text once on a connection, whatever name it is asked for, and would go on with the stale one.
  */
 export class PreparedStatements {
   private generation = generation;
@@ -50,7 +55,7 @@ export class PreparedStatements {
     const known = this.known.get(text);
     if (known !== undefined) return known;
     const name = `amba_${generation}_${createHash('sha256').update(text).digest('hex').slice(0, 24)}`;
-    const statement: PreparedStatement = { name };
+    const statement = { name, text: generation === 0 ? text : `/* ${PROCESS} ${generation} */ ${text}` };
     this.known.set(text, statement);
     return statement;
   }

@@ -8,7 +8,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 const READY_WITHIN_MS = 10_000;
 
-export const isPgBouncerInstalled = spawnSync('pgbouncer', ['--version']).status === 0;
+const VERSION = spawnSync('pgbouncer', ['--version'], { encoding: 'utf8' });
+const [, major = 0, minor = 0] = /^PgBouncer (\d+)\.(\d+)/.exec(VERSION.stdout ?? '') ?? [];
+
+export const isPgBouncerInstalled = VERSION.status === 0;
+/** Since 1.21 it can, in transaction mode too. */
+export const keepsPreparedStatements = Number(major) > 1 || Number(minor) >= 21;
 
 /** A PgBouncer of one's own, in transaction mode, in front of every database of a server. */
 export class PgBouncer {
@@ -29,6 +34,7 @@ export class PgBouncer {
     const lines = {
       ...{ listen_addr: '127.0.0.1', listen_port: port, unix_socket_dir: '' },
       ...{ auth_type: 'trust', auth_file: users, pool_mode: 'transaction', max_client_conn: 1000 },
+      ...(keepsPreparedStatements && { max_prepared_statements: 200 }),
       ...{ default_pool_size: 20, ...settings },
     };
     const ini = join(folder, 'pgbouncer.ini');
