@@ -1,14 +1,8 @@
-import type { MigrationInterface, QueryRunner } from 'typeorm';
+import { ConcurrentIndexes } from './concurrent-indexes';
 
 /** Promises that wait for an operator: few, and counted at every scrape of the metrics, whatever there is of others. */
-export class DeadRewards1795380000000 implements MigrationInterface {
-  async up(queryRunner: QueryRunner): Promise<void> {
-    await queryRunner.query(INDEX);
-  }
-
-  down(): Promise<void> {
-    return Promise.reject(new Error('Migrations are forward only: restore a backup to go back.'));
-  }
+export class DeadRewards1795380000000 extends ConcurrentIndexes {
+  protected readonly indexes = {
+    reward_grants_dead: "ON reward_grants (settled_at) WHERE status = 'dead'",
+  };
 }
-
-const INDEX = `CREATE INDEX reward_grants_dead ON reward_grants (settled_at) WHERE status = 'dead'`;

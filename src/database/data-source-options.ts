@@ -51,7 +51,7 @@ export function dataSourceOptions(settings: DatabaseSettings, entities: Entities
   };
 }
 
-/** Migrations take as long as they take, up to an hour a statement, and wait for their turn. */
+/** Migrations take as long as they take, up to an hour a statement. One connection has the turn, one does the work. */
 export function migrationDataSourceOptions(url: string): DataSourceOptions {
   return {
     type: 'postgres',
@@ -60,10 +60,12 @@ export function migrationDataSourceOptions(url: string): DataSourceOptions {
     migrationsTableName: MIGRATIONS_TABLE,
     installExtensions: false,
     logging: false,
-    poolSize: 1,
+    poolSize: 2,
     connectTimeoutMS: CONNECTION_TIMEOUT_MS,
     applicationName: 'amba-referrals migrate',
     extra: {
+      // what runs outside of a transaction cannot lift the limits of its role for itself
+      options: '-c statement_timeout=0 -c lock_timeout=0',
       silenceTimeoutMs: MIGRATION_SILENCE_TIMEOUT_MS,
       keepAlive: true,
       keepAliveInitialDelayMillis: KEEP_ALIVE_DELAY_MS,

@@ -1,7 +1,6 @@
 import type { DataSource } from 'typeorm';
-import { migrations } from '../../migrations';
 import { MISSING_GUARDS } from './guards';
-import { DONE_MIGRATIONS, pendingMigrations, type DoneMigration } from './migrate';
+import { DONE_MIGRATIONS, isNewer, pendingMigrations, type DoneMigration } from './migrate';
 
 /**
  * What a server that runs misses in its database: migrations, or guards that are gone, not armed or others. A start looks at
@@ -16,7 +15,7 @@ export async function schemaFault(dataSource: DataSource): Promise<string | unde
   const done = await dataSource.query<DoneMigration[]>(DONE_MIGRATIONS);
   const pending = pendingMigrations(done);
   if (pending.length > 0) return `Migrations that have not run: ${pending.join(', ')}`;
-  if (done.length > migrations.length) return undefined;
+  if (isNewer(done)) return undefined;
   const missing = await dataSource.query<{ name: string }[]>(MISSING_GUARDS);
   if (missing.length > 0) return `Guards that are missing: ${missing.map(({ name }) => name).join(', ')}`;
   return undefined;
