@@ -29,6 +29,7 @@ async function behindPooler(settings: Settings, { empty = false } = {}) {
   return { pooled: pooler.urlOf(database.url), direct: database.url };
 }
 
+/** The pooler may still lend a connection that `run` has just ended: that is tried again. */
 const open = (databaseUrl: string) =>
   openDatabase(
     { databaseUrl, dataDir: '/nowhere', databaseWaitS: 10 },
