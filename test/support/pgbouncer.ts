@@ -24,25 +24,36 @@ export class PgBouncer {
   ) {}
 
   /** @param serverUrl of a user with a password @param settings lines of its ini file */
-  static async before(serverUrl: string, settings: Record<string, string | number> = {}): Promise<PgBouncer> {
-    const { hostname, port: serverPort, username, password } = new URL(serverUrl);
+  static before(serverUrl: string, settings: Record<string, string | number> = {}): Promise<PgBouncer> {
+    const { hostname, port } = new URL(serverUrl);
+    const lines = {
+      ...{ unix_socket_dir: '', auth_type: 'trust', pool_mode: 'transaction', max_client_conn: 1000 },
+      ...(keepsPreparedStatements && { max_prepared_statements: 200 }),
+      ...{ default_pool_size: 20, ...settings },
+    };
+    const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}\n`);
+    return PgBouncer.with(
+      `[databases]\n* = host=${hostname} port=${port}\n[pgbouncer]\n${text.join('')}`,
+      serverUrl,
+    );
+  }
+
+  /** With the lines of an ini file, but for where it listens and whom it knows: the user of a URL. */
+  static async with(ini: string, serverUrl: string): Promise<PgBouncer> {
+    const { username, password } = new URL(serverUrl);
     const folder = mkdtempSync(join(tmpdir(), 'amba-pgbouncer-'));
     chmodSync(folder, 0o755);
     const port = await freePort();
     const users = join(folder, 'users.txt');
     writeFileSync(users, `"${decodeURIComponent(username)}" "${decodeURIComponent(password)}"\n`);
-    const lines = {
-      ...{ listen_addr: '127.0.0.1', listen_port: port, unix_socket_dir: '' },
-      ...{ auth_type: 'trust', auth_file: users, pool_mode: 'transaction', max_client_conn: 1000 },
-      ...(keepsPreparedStatements && { max_prepared_statements: 200 }),
-      ...{ default_pool_size: 20, ...settings },
-    };
-    const ini = join(folder, 'pgbouncer.ini');
+    const file = join(folder, 'pgbouncer.ini');
+    const own = /^(listen_addr|listen_port|auth_file) = .*\n/gm;
+    const lines = { listen_addr: '127.0.0.1', listen_port: port, auth_file: users };
     const text = Object.entries(lines).map(([name, value]) => `${name} = ${value}\n`);
-    writeFileSync(ini, `[databases]\n* = host=${hostname} port=${serverPort}\n[pgbouncer]\n${text.join('')}`);
+    writeFileSync(file, ini.replace(own, '') + text.join(''));
     // it refuses to run as root
     const as = process.getuid?.() === 0 ? ['-u', 'nobody'] : [];
-    const child = spawn('pgbouncer', ['-q', ...as, ini], { stdio: 'ignore' });
+    const child = spawn('pgbouncer', ['-q', ...as, file], { stdio: 'ignore' });
     const bouncer = new PgBouncer(child, folder, port);
     await bouncer.isListening();
     return bouncer;
@@ -75,7 +86,8 @@ export class PgBouncer {
   }
 }
 
-async function freePort(): Promise<number> {
+/** A port of loopback that nobody listens on. */
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
