@@ -1,5 +1,7 @@
+import type { QueryRunner } from 'typeorm';
 import { GUARDS } from '../src/database/guard-digests';
 import { ARMED_GUARDS, MISSING_GUARDS } from '../src/database/guards';
+import { citusFaults, citusPlacements, scalingPage, type Placement } from './support/citus';
 import { GLOBAL_TABLES, tenancyFaults } from './support/tenancy';
 import { useWorld } from './support/world';
 
@@ -10,6 +12,19 @@ const THINGS =
   'CREATE TABLE things (project_id uuid NOT NULL REFERENCES projects, id uuid NOT NULL, user_id uuid';
 const PKEY = 'PRIMARY KEY (project_id, id)';
 const USER_FKEY = 'FOREIGN KEY (project_id, user_id) REFERENCES app_users (project_id, id)';
+
+/** Looks at the schema as these statements leave it, and undoes them. */
+async function afterwards(statements: string, look: (db: QueryRunner) => Promise<void>): Promise<void> {
+  const queryRunner = world.db.createQueryRunner();
+  await queryRunner.startTransaction();
+  try {
+    await queryRunner.query(statements);
+    await look(queryRunner);
+  } finally {
+    await queryRunner.rollbackTransaction();
+    await queryRunner.release();
+  }
+}
 
 describe('the schema carries the tenant', () => {
   it('in the primary key, every unique index and every foreign key of each tenant table', async () => {
@@ -98,15 +113,7 @@ describe('the schema carries the tenant', () => {
       ['elsewhere.things lies outside of the schema public'],
     ],
   ])('or says so: %s', async (_, statements, faults) => {
-    const queryRunner = world.db.createQueryRunner();
-    await queryRunner.startTransaction();
-    try {
-      await queryRunner.query(statements);
-      expect(await tenancyFaults(queryRunner)).toEqual(faults);
-    } finally {
-      await queryRunner.rollbackTransaction();
-      await queryRunner.release();
-    }
+    await afterwards(statements, async (db) => expect(await tenancyFaults(db)).toEqual(faults));
   });
 
   it('and all of it is what a start looks for; when it is not: npm run guards', async () => {
@@ -153,5 +160,104 @@ describe('the schema carries the tenant', () => {
         [two.id, code.id, player.id],
       ),
     ).rejects.toMatchObject({ constraint: 'referral_claims_code_fkey' });
+  });
+});
+
+describe('the statements for Citus in docs/scaling.md', () => {
+  it('place every table where its unique indexes and foreign keys fit', async () => {
+    expect(citusPlacements()).toHaveLength(27);
+    expect(await citusFaults(world.db)).toEqual([]);
+  });
+
+  it('name every trigger of a table that leaves the coordinator', async () => {
+    const spread = citusPlacements().filter(({ kind }) => kind !== 'local');
+    const triggers: { name: string }[] = await world.db.query(
+      `SELECT tgname AS name FROM pg_trigger WHERE NOT tgisinternal AND tgrelid = ANY ($1::text[]::regclass[])`,
+      [spread.map(({ table }) => table)],
+    );
+    expect(triggers).toHaveLength(11);
+    for (const { name } of triggers) expect(scalingPage()).toContain(`\`${name}\``);
+  });
+
+  it('or a fault is named: tables that are spread too early, twice or elsewhere', async () => {
+    const [developers, projects, ...others] = citusPlacements() as [Placement, Placement, ...Placement[]];
+    const migrations = others.at(-1) as Placement;
+    expect(await citusFaults(world.db, [projects, developers, ...others, migrations])).toEqual([
+      'migrations has two places',
+      'projects comes before developers, which it refers to',
+    ]);
+    const last = {
+      ...migrations,
+      kind: 'distributed',
+      column: 'id',
+      beside: 'sessions',
+    };
+    expect(
+      await citusFaults(world.db, [developers, projects, ...others.slice(0, -1), last as Placement]),
+    ).toEqual(['migrations does not lie beside the others', 'migrations.id is no uuid NOT NULL']);
+  });
+
+  it.each<[string, string, string[]]>([
+    ['a table without a place', 'CREATE TABLE things (id uuid)', ['things has no place']],
+    [
+      'a table that is gone',
+      'DROP TABLE claim_idempotency_keys',
+      ['claim_idempotency_keys has a place and is not there'],
+    ],
+    [
+      'a unique index of some rows, without the tenant',
+      'CREATE UNIQUE INDEX sessions_one ON sessions (user_id) INCLUDE (project_id) WHERE revoked_at IS NULL',
+      ['sessions_one does not have project_id'],
+    ],
+    [
+      'a primary key without the tenant',
+      'ALTER TABLE audit_log DROP CONSTRAINT audit_log_pkey, ADD CONSTRAINT audit_log_pkey PRIMARY KEY (id)',
+      ['audit_log_pkey does not have project_id'],
+    ],
+    [
+      'a foreign key with the tenant at another place',
+      `ALTER TABLE projects ADD COLUMN first_user uuid;
+       ALTER TABLE projects ADD CONSTRAINT projects_user_fkey FOREIGN KEY (first_user, id) REFERENCES app_users (project_id, id)`,
+      [
+        'projects comes before app_users, which it refers to',
+        'projects_user_fkey does not carry the key on both sides',
+      ],
+    ],
+    [
+      'a foreign key that changes keys',
+      `ALTER TABLE sessions DROP CONSTRAINT sessions_user_fkey, ADD CONSTRAINT sessions_user_fkey
+         FOREIGN KEY (project_id, user_id) REFERENCES app_users (project_id, id) ON UPDATE CASCADE`,
+      ['sessions_user_fkey changes keys'],
+    ],
+    [
+      'a foreign key from a global table to a tenant',
+      `ALTER TABLE developers ADD COLUMN home uuid REFERENCES projects;
+       ALTER TABLE developer_sessions ADD COLUMN home uuid REFERENCES projects`,
+      [
+        'developer_sessions_home_fkey goes from a local table to a distributed one',
+        'developers comes before projects, which it refers to',
+        'developers_home_fkey goes from a reference table to a distributed one',
+      ],
+    ],
+    [
+      'a foreign key from a tenant to what stays on the coordinator',
+      'ALTER TABLE sessions ADD COLUMN of_session uuid CONSTRAINT sessions_of REFERENCES developer_sessions',
+      [
+        'sessions comes before developer_sessions, which it refers to',
+        'sessions_of goes from a distributed table to a local one',
+      ],
+    ],
+    [
+      'a tenant that may be missing',
+      'ALTER TABLE identity_providers DROP CONSTRAINT identity_providers_pkey, ALTER COLUMN project_id DROP NOT NULL',
+      ['identity_providers.project_id is no uuid NOT NULL'],
+    ],
+    [
+      'a count that is too small for numbers of many nodes',
+      'ALTER TABLE app_users ADD COLUMN no integer GENERATED ALWAYS AS IDENTITY',
+      ['app_users.no counts in less than a bigint'],
+    ],
+  ])('or a fault is named: %s', async (_, statements, faults) => {
+    await afterwards(statements, async (db) => expect(await citusFaults(db)).toEqual(faults));
   });
 });
