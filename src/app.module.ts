@@ -13,6 +13,7 @@ import { Currency } from './currency/currency.entity';
 import { CurrencyModule } from './currency/currency.module';
 import { dataSourceOptions } from './database/data-source-options';
 import { DatabaseGauges } from './database/database-gauges';
+import { ReadDatabase } from './database/read-database';
 import { DevelopersModule } from './developers/developers.module';
 import { HousekeepingModule } from './housekeeping/housekeeping.module';
 import { IntegrityModule } from './integrity/integrity.module';
@@ -44,8 +45,8 @@ export class AppModule {
         {
           module: CommonModule,
           global: true,
-          providers: [{ provide: CONFIG, useValue: config }, Registry, DatabaseGauges],
-          exports: [CONFIG, Registry, DatabaseGauges],
+          providers: [{ provide: CONFIG, useValue: config }, Registry, DatabaseGauges, ReadDatabase],
+          exports: [CONFIG, Registry, DatabaseGauges, ReadDatabase],
         },
         TypeOrmModule.forRoot({ ...dataSourceOptions(database, ENTITIES), retryAttempts: 0 }),
         AuthModule,

@@ -36,6 +36,8 @@ export interface Config extends DatabaseConfig {
   readonly port: number;
   /** What carries HTTP to the routes. Nobody can tell by an answer. */
   readonly httpAdapter: 'express' | 'fastify';
+  /** A standby that may answer reads that are expensive; undefined: there is none. */
+  readonly databaseReplicaUrl: string | undefined;
   readonly databasePoolSize: number;
   /** Whether each connection prepares its statements once. Not behind a pooler that cannot keep them apart. */
   readonly preparedStatements: boolean;
@@ -93,6 +95,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     host: values.HOST,
     port: values.PORT,
     httpAdapter: values.HTTP_ADAPTER,
+    databaseReplicaUrl: values.DATABASE_REPLICA_URL,
     databasePoolSize: values.DATABASE_POOL_SIZE,
     preparedStatements: values.DATABASE_PREPARED_STATEMENTS,
     sessionSecrets: sessionSecrets(values, local),

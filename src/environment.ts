@@ -29,6 +29,7 @@ export const Environment = z.object({
   PORT: wholeNumber(0, 65_535).default(3000),
   DATA_DIR: z.string().default('.data'),
   DATABASE_URL: z.string().optional(),
+  DATABASE_REPLICA_URL: z.url({ protocol: /^postgres(ql)?$/, error: 'must be a postgres:// URL' }).optional(),
   DATABASE_WAIT_S: wholeNumber(0, 86_400).default(60),
   DATABASE_POOL_SIZE: wholeNumber(1, 1000).default(10),
   DATABASE_PREPARED_STATEMENTS: z
@@ -63,6 +64,7 @@ export type Settings = z.infer<typeof Environment>;
 /** What may also be given as the path of a file: `NAME_FILE` instead of `NAME`. */
 export const SECRETS = [
   'DATABASE_URL',
+  'DATABASE_REPLICA_URL',
   'SESSION_SECRET',
   'SESSION_SECRET_PREVIOUS',
   'METRICS_TOKEN',

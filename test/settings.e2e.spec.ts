@@ -99,6 +99,7 @@ describe('a setting', () => {
     [{ CORS_ORIGINS: 'https://a.example, https://b.example/' }, 'CORS_ORIGINS is not valid'],
     [{ CORS_ORIGINS: 'https://A.example' }, 'CORS_ORIGINS is not valid'],
     [{ SESSION_SECRET: '', DATABASE_URL: 'postgres://x' }, 'SESSION_SECRET is missing'],
+    [{ DATABASE_REPLICA_URL: 'https://replica.internal' }, 'DATABASE_REPLICA_URL is not valid'],
     [{ SESSION_SECRET: ' ', NODE_ENV: 'production' }, 'SESSION_SECRET is missing'],
   ])('that cannot work is refused: %j', (env, message) => {
     expect(refusal(env)).toContain(message);
@@ -140,7 +141,7 @@ describe.each(SECRETS)('%s in a file', (name) => {
   const load = (env: NodeJS.ProcessEnv) =>
     loadConfig({ ...(name !== 'SESSION_SECRET' && { SESSION_SECRET: SECRET }), ...env });
   const variable = `${name}_FILE`;
-  const secret = `postgres://u:${'s'.repeat(40)}`;
+  const secret = `postgres://u:${'s'.repeat(40)}@x`;
   const token = 's'.repeat(40);
 
   it.each(['', '\n', '\r\n'])('is the same as without, whatever ends it: %j', (end) => {

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 import { ApiError } from '../common/api-error';
 import { isStatementTimeout } from '../common/database-error';
 import { inTransaction } from '../common/transaction';
+import { ReadDatabase } from '../database/read-database';
 import { days as readDays, rewards as readRewards, type DayRow } from './analytics-queries';
 import { daysOf, periodFault, resolvePeriod, type Period } from './period';
 import { countReferrers, topReferrers, type Referrers } from './referrers';
@@ -13,7 +13,7 @@ const BEHIND_RETRY_S = 30;
 
 @Injectable()
 export class AnalyticsService {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(private readonly database: ReadDatabase) {}
 
   /**
    * The numbers of a period, exact at the moment of the question: rolled-up days and open hours in one snapshot.
@@ -38,7 +38,7 @@ export class AnalyticsService {
   }
 
   private read(projectId: string, period: Period, top: number) {
-    return inTransaction(this.dataSource, async (queryRunner) => {
+    const report = async (queryRunner: QueryRunner) => {
       await queryRunner.query('SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY');
       const days = daysOf(period);
       const referrers = await countReferrers(queryRunner, projectId, { period, days });
@@ -53,7 +53,8 @@ export class AnalyticsService {
           unique_referrers: referrers.counts.uniquePerDay[index] ?? 0,
         })),
       };
-    });
+    };
+    return this.database.read((dataSource) => inTransaction(dataSource, report));
   }
 }
 

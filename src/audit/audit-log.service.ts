@@ -4,6 +4,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import type { Actor } from '../auth/actor';
 import { Page, type PageQuery } from '../common/page';
 import { inTransaction } from '../common/transaction';
+import { ReadDatabase } from '../database/read-database';
 
 /** What an admin write did, for its line in the log. Neither state may hold secrets or personal data of app users. */
 export interface Change<T> {
@@ -49,7 +50,10 @@ const COLUMNS = `id, actor_kind, actor_id, actor_name, address, request_id, acti
 /** The append-only log of everything that developers, their servers and the command line change. */
 @Injectable()
 export class AuditLogService {
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(
+    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: ReadDatabase,
+  ) {}
 
   /**
    * Makes an admin write: what `work` does and the line that tells of it are one transaction. A request that changed
@@ -84,20 +88,22 @@ export class AuditLogService {
   }
 
   /** The log of a project or of a developer's account, newest first. */
-  async list(scope: Scope, window: PageQuery, filter: AuditFilter = {}): Promise<Page<AuditRow>> {
+  list(scope: Scope, window: PageQuery, filter: AuditFilter = {}): Promise<Page<AuditRow>> {
     const { table, column, id } = tableOf(scope);
     const from = `FROM ${table} WHERE ${column} = $1
                    AND ($2::text IS NULL OR action = $2) AND ($3::text IS NULL OR target_id = $3)`;
     const filters = [id, filter.action ?? null, filter.target_id ?? null];
-    const rows = await this.dataSource.query<AuditRow[]>(
-      `SELECT ${COLUMNS} ${from} ORDER BY seq DESC LIMIT $4 OFFSET $5`,
-      [...filters, window.limit, window.offset],
-    );
-    const [{ total }] = await this.dataSource.query<[{ total: number }]>(
-      `SELECT count(*) AS total ${from}`,
-      filters,
-    );
-    return new Page(rows, total, window);
+    return this.database.read(async (dataSource) => {
+      const rows = await dataSource.query<AuditRow[]>(
+        `SELECT ${COLUMNS} ${from} ORDER BY seq DESC LIMIT $4 OFFSET $5`,
+        [...filters, window.limit, window.offset],
+      );
+      const [{ total }] = await dataSource.query<[{ total: number }]>(
+        `SELECT count(*) AS total ${from}`,
+        filters,
+      );
+      return new Page(rows, total, window);
+    });
   }
 }
 

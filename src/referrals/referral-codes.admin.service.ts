@@ -9,6 +9,7 @@ import { violatedRule } from '../common/database-error';
 import { definedOnly } from '../common/defined-only';
 import type { Page, PageQuery } from '../common/page';
 import { readPage } from '../common/read-page';
+import { ReadDatabase } from '../database/read-database';
 import type { RewardJson } from '../rewards/reward';
 import { RewardsService } from '../rewards/rewards.service';
 import { canonicalCode, generateCode } from './code';
@@ -46,26 +47,25 @@ const FORGOTTEN_LENGTH = 32;
 export class ReferralCodesAdminService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: ReadDatabase,
     private readonly rewards: RewardsService,
     private readonly auditLog: AuditLogService,
   ) {}
 
   /** The codes of a project, newest first, without deleted ones. */
-  async list(
-    projectId: string,
-    window: PageQuery,
-    { search, kind }: CodeFilter,
-  ): Promise<Page<ReferralCode>> {
-    const query = this.dataSource
-      .getRepository(ReferralCode)
-      .createQueryBuilder('c')
-      .where('c.project_id = :projectId AND c.deleted_at IS NULL', { projectId });
-    if (search !== undefined) {
-      // what cannot be a code is part of none
-      query.andWhere('strpos(c.code_canonical, :part) > 0', { part: canonicalCode(search) ?? search });
-    }
-    if (kind !== undefined) query.andWhere(`c.user_id IS ${kind === 'user' ? 'NOT NULL' : 'NULL'}`);
-    return readPage(query.orderBy({ 'c.createdAt': 'DESC', 'c.id': 'DESC' }), window);
+  list(projectId: string, window: PageQuery, { search, kind }: CodeFilter): Promise<Page<ReferralCode>> {
+    return this.database.read((dataSource) => {
+      const query = dataSource
+        .getRepository(ReferralCode)
+        .createQueryBuilder('c')
+        .where('c.project_id = :projectId AND c.deleted_at IS NULL', { projectId });
+      if (search !== undefined) {
+        // what cannot be a code is part of none
+        query.andWhere('strpos(c.code_canonical, :part) > 0', { part: canonicalCode(search) ?? search });
+      }
+      if (kind !== undefined) query.andWhere(`c.user_id IS ${kind === 'user' ? 'NOT NULL' : 'NULL'}`);
+      return readPage(query.orderBy({ 'c.createdAt': 'DESC', 'c.id': 'DESC' }), window);
+    });
   }
 
   /** A code with its claims, also when it is deleted. @throws ApiError NOT_FOUND */

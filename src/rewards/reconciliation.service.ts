@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource, QueryRunner } from 'typeorm';
+import type { QueryRunner } from 'typeorm';
 import { SharedRuns } from '../common/shared-runs';
 import { inTransaction } from '../common/transaction';
 import { allowLongStatements, type Statement } from '../database/long-statements';
+import { ReadDatabase } from '../database/read-database';
 import { reconcile, type CurrencyReport, type Totals } from './reconciliation';
 
 const TOTALS_TIMEOUT_MS = 30_000;
@@ -30,12 +30,14 @@ interface Moment {
 export class ReconciliationService {
   private readonly runs = new SharedRuns<ReconciliationReport>();
 
-  constructor(@InjectDataSource() private readonly dataSource: DataSource) {}
+  constructor(private readonly database: ReadDatabase) {}
 
   /** The totals of one moment after the call. Reads the whole project, one project at a time. */
   totals(projectId: string): Promise<ReconciliationReport> {
     return this.runs.run(projectId, () =>
-      inTransaction(this.dataSource, (queryRunner) => readTotals(queryRunner, projectId)),
+      this.database.read((dataSource) =>
+        inTransaction(dataSource, (queryRunner) => readTotals(queryRunner, projectId)),
+      ),
     );
   }
 }

@@ -7,6 +7,7 @@ import { ApiError } from '../common/api-error';
 import type { ErrorCode } from '../common/error-catalogue';
 import { Page, type PageQuery } from '../common/page';
 import { inTransaction } from '../common/transaction';
+import { ReadDatabase } from '../database/read-database';
 import {
   findGrant,
   grantIds,
@@ -52,13 +53,16 @@ export interface ReplayResult {
 export class RewardGrantsService {
   constructor(
     @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: ReadDatabase,
     private readonly auditLog: AuditLogService,
     private readonly rewards: RewardsService,
   ) {}
 
   /** The promises that match, newest first. */
   async list(projectId: string, filter: GrantFilter, window: PageQuery): Promise<Page<GrantRow>> {
-    const { rows, total } = await listGrants(this.dataSource, projectId, filter, window);
+    const { rows, total } = await this.database.read((dataSource) =>
+      listGrants(dataSource, projectId, filter, window),
+    );
     return new Page(rows, total, window);
   }
 
@@ -83,10 +87,10 @@ export class RewardGrantsService {
   async *batches(projectId: string, filter: GrantFilter): AsyncGenerator<GrantRow[], void> {
     let cursor: Cursor | undefined;
     do {
-      const { rows, next } = await grantsAfter(this.dataSource, projectId, filter, {
-        cursor,
-        limit: STREAM_BATCH,
-      });
+      const window = { cursor, limit: STREAM_BATCH };
+      const { rows, next } = await this.database.read((dataSource) =>
+        grantsAfter(dataSource, projectId, filter, window),
+      );
       yield rows;
       cursor = next;
     } while (cursor);

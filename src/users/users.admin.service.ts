@@ -1,6 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDataSource } from '@nestjs/typeorm';
-import type { DataSource, EntityManager, QueryRunner } from 'typeorm';
+import type { EntityManager, QueryRunner } from 'typeorm';
 import { AuditLogService, type Change } from '../audit/audit-log.service';
 import type { Actor } from '../auth/actor';
 import { SessionsService, type Caller } from '../auth/sessions.service';
@@ -8,6 +7,7 @@ import { ApiError } from '../common/api-error';
 import { definedOnly } from '../common/defined-only';
 import { Page, type PageQuery } from '../common/page';
 import { readPage } from '../common/read-page';
+import { ReadDatabase } from '../database/read-database';
 import { AppUser } from './app-user.entity';
 import type { SignedIn } from './sign-in.service';
 import {
@@ -55,7 +55,7 @@ const MATCHES = `
 @Injectable()
 export class UsersAdminService {
   constructor(
-    @InjectDataSource() private readonly dataSource: DataSource,
+    private readonly database: ReadDatabase,
     private readonly users: UsersService,
     private readonly sessions: SessionsService,
     private readonly auditLog: AuditLogService,
@@ -161,15 +161,14 @@ export class UsersAdminService {
 
   /** The users of a project, newest first. @param search part of a name, an address or an external id; an id, or a code */
   async list(projectId: string, window: PageQuery, search?: string): Promise<Page<AdminUser>> {
-    const query = this.dataSource
-      .getRepository(AppUser)
-      .createQueryBuilder('u')
-      .where('u.project_id = :projectId', { projectId });
-    if (search !== undefined) query.andWhere(`(${MATCHES})`, { search: search.trim().toLowerCase() });
-    const { data: users, total } = await readPage(
-      query.orderBy({ 'u.createdAt': 'DESC', 'u.id': 'DESC' }),
-      window,
-    );
+    const { data: users, total } = await this.database.read((dataSource) => {
+      const query = dataSource
+        .getRepository(AppUser)
+        .createQueryBuilder('u')
+        .where('u.project_id = :projectId', { projectId });
+      if (search !== undefined) query.andWhere(`(${MATCHES})`, { search: search.trim().toLowerCase() });
+      return readPage(query.orderBy({ 'u.createdAt': 'DESC', 'u.id': 'DESC' }), window);
+    });
     const identities = await this.users.identitiesOf(
       projectId,
       users.map(({ id }) => id),
