@@ -32,7 +32,7 @@ async function pooledDatabase() {
   const { hostname, port } = new URL(database.url);
   const client = new Client({ connectionString: database.url });
   await client.connect();
-  await client.query(read('limits.sql').replaceAll('DATABASE amba', `DATABASE ${database.name}`));
+  await client.query(read('../limits.sql').replaceAll('DATABASE amba', `DATABASE ${database.name}`));
   await client.end();
   const ini = read('pgbouncer.ini')
     .replace('amba = host=postgres port=5432', `${database.name} = host=${hostname} port=${port}`)

@@ -84,7 +84,8 @@ it('has two instances, which the proxy knows and which wait for the migration', 
   expect(api.map(([name]) => name)).toEqual(['api-1', 'api-2']);
   const port = /PORT=(\d+)/.exec(read('Dockerfile'))?.[1];
   expect(proxy?.environment).toMatchObject({ API_1: `api-1:${port}`, API_2: `api-2:${port}` });
-  const configuration = read('deploy/compose/haproxy.cfg');
+  // without a third one
+  const configuration = read('deploy/haproxy.cfg').replace(/^\.if [^]*?^\.endif$/gm, '');
   const asked = [...configuration.matchAll(/"\$\{(\w+)\}"/g)].map(([, name]) => name);
   expect(asked.sort()).toEqual(Object.keys(proxy?.environment ?? {}).sort());
   for (const [, { depends_on }] of api)

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { freePort } from './pgbouncer';
 
-const CONFIGURATION = join(__dirname, '../../deploy/compose/haproxy.cfg');
+const CONFIGURATION = join(__dirname, '../../deploy/haproxy.cfg');
 const WITHIN_MS = 20_000;
 
 export const isHaproxyInstalled = spawnSync('haproxy', ['-v']).status === 0;
