@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { expectInvariantsAt } from './invariants';
 
-const DIST = join(__dirname, '../../dist/src');
+const ROOT = join(__dirname, '../..');
 const START_TIMEOUT_MS = 60_000;
 
 /** A data folder that another account may enter, as it must when the tests run as root. */
@@ -42,14 +42,26 @@ export function postmasterPid(dataDir: string): number | undefined {
   }
 }
 
+/** Where a built program is and who runs it, if not here and as whoever runs the tests. */
+export interface Place {
+  folder?: string;
+  uid?: number;
+}
+
 /** One of the built programs as its own process, with no environment but what the test gives. */
 export class Program {
   output = '';
   readonly exit: Promise<number | NodeJS.Signals>;
   private readonly child: ChildProcess;
 
-  constructor(name: 'main' | 'cli' | 'migrate', env: Record<string, string>, args: string[] = []) {
-    this.child = spawn(process.execPath, [join(DIST, `${name}.js`), ...args], {
+  constructor(
+    name: 'main' | 'cli' | 'migrate',
+    env: Record<string, string>,
+    args: string[] = [],
+    { folder = ROOT, uid }: Place = {},
+  ) {
+    this.child = spawn(process.execPath, [join(folder, 'dist/src', `${name}.js`), ...args], {
+      ...{ cwd: folder, uid, gid: uid },
       env: { PATH: process.env.PATH, HTTP_ADAPTER: process.env.HTTP_ADAPTER, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
