@@ -23,7 +23,11 @@ export function prepare() {
     );
   }
   if (!isBuilt())
-    run(process.execPath, [join(root, 'node_modules/@nestjs/cli/bin/nest.js'), 'build'], 'npm run build');
+    run(
+      process.execPath,
+      [join(root, 'node_modules/typescript/bin/tsc'), '-p', join(root, 'tsconfig.build.json')],
+      'npm run build',
+    );
 }
 
 /** Whether npm's own record of node_modules agrees with the lock file. */
@@ -45,13 +49,7 @@ function isBuilt() {
   const sources = ['src', 'migrations'].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true }).map((name) => join(folder, name)),
   );
-  const settings = [
-    'ormconfig.ts',
-    'tsconfig.json',
-    'tsconfig.build.json',
-    'nest-cli.json',
-    'package-lock.json',
-  ];
+  const settings = ['ormconfig.ts', 'tsconfig.json', 'tsconfig.build.json', 'package-lock.json'];
   return [...sources, ...settings].every((file) => statSync(join(root, file)).mtimeMs < build.mtimeMs);
 }
 

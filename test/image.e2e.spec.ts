@@ -20,7 +20,7 @@ import { freePort } from './support/pgbouncer';
 import { Program } from './support/process';
 import { cloneDatabase } from './support/world';
 
-/** The Dockerfile, by what it says and by what it starts. `npx nest build` comes first. */
+/** The Dockerfile, by what it says and by what it starts. `npm run build` comes first. */
 
 const ROOT = join(__dirname, '..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
