@@ -1,5 +1,6 @@
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Client } from 'pg';
@@ -164,23 +165,35 @@ async function archiveAll(cluster: Cluster): Promise<void> {
   while ((await archived())[0]?.done !== true);
 }
 
+/** The blocks of commands of a section of docs/operations.md. */
+function commandsUnder(heading: string): string[] {
+  const page = readFileSync(join(__dirname, '../docs/operations.md'), 'utf8');
+  const [section = ''] = (page.split(`\n${heading}\n`)[1] ?? '').split(/^#+ /m);
+  return [...section.matchAll(/^```bash\n([^]*?)^```$/gm)].map(([, commands = '']) => commands);
+}
+
+async function asTyped(cluster: Cluster, commands: string): Promise<void> {
+  expect(commands).not.toBe('');
+  const PATH = `${programs}:/usr/bin:/bin`;
+  await run('sh', ['-ec', commands], {
+    cwd: cluster.beside('backups'),
+    env: { PATH, DATABASE_URL: cluster.url },
+  });
+}
+
 const programs = installedPrograms;
 (programs === undefined ? describe.skip : describe)(
-  'pg_dump and pg_restore (skipped where PostgreSQL is not installed)',
+  'pg_dump and pg_restore, as docs/operations.md has them (skipped where PostgreSQL is not installed)',
   () => {
     it('bring back what was answered before the dump, in a new database', async () => {
       const cluster = await Cluster.make(() => [], programs);
       closing.push(() => cluster.remove());
       const { tenant, later, claims } = await claiming(cluster.url);
       const before = await claims(3);
-      const dump = join(cluster.beside('backups'), 'amba.dump');
-      const pg = (program: string, ...args: string[]) => run(join(programs ?? '', program), args);
-      const meanwhile = await during(claims, () =>
-        pg('pg_dump', '--format=custom', '--no-owner', `--file=${dump}`, `--dbname=${cluster.url}`),
-      );
-      const url = cluster.url.replace(/postgres$/, 'restored');
-      await pg('createdb', `--maintenance-db=${cluster.url}`, 'restored');
-      await pg('pg_restore', '--exit-on-error', '--no-owner', `--dbname=${url}`, dump);
+      const typed = (heading: string, nth: number) => asTyped(cluster, commandsUnder(heading)[nth] ?? '');
+      const meanwhile = await during(claims, () => typed('### With pg_dump', 0));
+      await typed('### With pg_dump', 1);
+      const url = cluster.url.replace(/[^/]*$/, 'amba_restored');
       await expectRestored(url, { tenantId: tenant.id, later, kept: before, lost: [], either: meanwhile });
     });
   },

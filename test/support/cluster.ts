@@ -19,7 +19,7 @@ import { isRunning, startOrJoin, stop } from '../../src/database/embedded-cluste
 
 const run = promisify(execFile);
 
-const PROGRAMS = ['initdb', 'pg_ctl', 'postgres', 'pg_dump', 'pg_restore', 'createdb'];
+const PROGRAMS = ['initdb', 'pg_ctl', 'postgres', 'pg_dump', 'pg_restore', 'createdb', 'vacuumdb'];
 const OLDEST = 15;
 const DEBIAN = '/usr/lib/postgresql';
 
