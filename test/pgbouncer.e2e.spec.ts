@@ -1,5 +1,6 @@
 import { Client } from 'pg';
 import { migrations } from '../migrations';
+import { ConcurrentIndexes } from '../migrations/concurrent-indexes';
 import { openDatabase } from '../src/database/database';
 import { migrate } from '../src/database/migrate';
 import { expectInvariants } from './support/invariants';
@@ -11,6 +12,10 @@ import { cloneDatabase, startWorld, tally, type Player } from './support/world';
 type Settings = Record<string, string | number>;
 
 const IGNORING: Settings = { ignore_startup_parameters: 'options' };
+
+class ClaimTimes9795300000001 extends ConcurrentIndexes {
+  protected readonly indexes = { claim_times: 'ON referral_claims (claimed_at)' };
+}
 
 let closing: (() => Promise<unknown>)[] = [];
 
@@ -35,6 +40,8 @@ const open = (databaseUrl: string) =>
     { databaseUrl, dataDir: '/nowhere', databaseWaitS: 10 },
     { role: 'server', log: () => undefined },
   );
+
+const nameOf = (url: string) => new URL(url).pathname.slice(1);
 
 /** What an operator does who is told to run this. */
 async function run(url: string, sql: string): Promise<void> {
@@ -97,6 +104,25 @@ async function advice(url: string): Promise<string> {
     expect(await world.balance(owner, 'gems')).toBe(70);
     expect(await world.db.query(`SELECT FROM reward_grants WHERE status <> 'granted'`)).toEqual([]);
     await expectInvariants(world.db);
+  });
+
+  it('an index that takes longer than the role may is built past it', async () => {
+    const { pooled, direct } = await behindPooler(IGNORING);
+    await run(
+      direct,
+      `ALTER ROLE CURRENT_USER IN DATABASE ${nameOf(direct)} SET statement_timeout = '300ms'`,
+    );
+    const reader = new Client({ connectionString: direct });
+    await reader.connect();
+    closing.push(() => reader.end());
+    // which every build waits for
+    await reader.query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM projects');
+    const newer = { migrations: [...migrations, ClaimTimes9795300000001] };
+    await expect(migrate(pooled, newer)).rejects.toThrow(
+      'The migration ClaimTimes9795300000001 takes longer than statement_timeout lets it, which a pooler keeps it from lifting. Run npm run migrate',
+    );
+    await reader.query('COMMIT');
+    expect(await migrate(direct, newer)).toEqual([ClaimTimes9795300000001.name]);
   });
 });
 
