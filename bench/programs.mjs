@@ -10,7 +10,7 @@ const running = new Set();
 process.on('exit', () => running.forEach((child) => child.kill('SIGKILL')));
 
 /**
- * Starts a server that says `API <url>` when it serves.
+ * Starts a server that says its address when it serves.
  *
  * @param file below the root of the repository
  * @param env beside the environment of this process; what is undefined is left out
@@ -26,8 +26,11 @@ export async function startServer(file, env, { nodeOptions = [], isAsked = false
     let said = '';
     child.stdout.on('data', (chunk) => {
       said += chunk;
-      const found = /API\s+(http:\/\/[\w.]+:\d+)/.exec(said)?.[1];
-      if (found) resolve(found);
+      const found = /http:\/\/[\w.]+:\d+/.exec(said)?.[0];
+      if (found === undefined) return;
+      // a line for each request follows, which somebody has to read
+      child.stdout.removeAllListeners('data').resume();
+      resolve(found);
     });
     child.once('exit', () => reject(new Error(`${file} did not start: ${said}`)));
   });

@@ -27,6 +27,6 @@ export async function openApp(app: INestApplication, config: Config): Promise<Re
   serveDocs(app);
   await app.init();
   const adapter = app.getHttpAdapter() as Adapter;
-  measureRequests(adapter.getHttpServer(), app.get(Registry), (request) => adapter.routeOf(request));
+  measureRequests(adapter.getHttpServer(), app.get(Registry));
   return gateTo(await adapter.listener(), config);
 }

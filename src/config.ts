@@ -20,6 +20,8 @@ const RATE_LIMITS: Record<RateLimitName, { requests: number; perS: number }[]> =
   logout: [{ requests: 30, perS: MINUTE_S }],
 };
 
+export type LogLevel = Settings['LOG_LEVEL'];
+
 /** What it takes to reach the database: all that a migration needs. */
 export interface DatabaseConfig {
   /** Absolute path of the folder that holds the embedded database and its local secrets. */
@@ -31,6 +33,8 @@ export interface DatabaseConfig {
 
 export interface Config extends DatabaseConfig {
   readonly production: boolean;
+  /** The lines of the log that are written: those of this level and above. */
+  readonly logLevel: LogLevel;
   readonly host: string;
   /** 0 lets the system choose. */
   readonly port: number;
@@ -92,6 +96,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
   return {
     ...database,
     production,
+    logLevel: values.LOG_LEVEL,
     host: values.HOST,
     port: values.PORT,
     httpAdapter: values.HTTP_ADAPTER,

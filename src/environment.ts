@@ -9,6 +9,7 @@ const wholeNumber = (min: number, max: number) => {
   const message = `must be a whole number from ${min} to ${max}`;
   return z.coerce.number(message).int(message).min(min, message).max(max, message);
 };
+const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 const httpUrl = () => z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 /** As browsers send it: in small letters, without a path. Apps in a shell of their own have schemes of their own. */
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#A-Z]+$/;
@@ -25,6 +26,7 @@ const secret = () => z.string().min(SECRET_MIN_LENGTH, `must have at least ${SEC
 /** Every setting there is, as it is written. The README's table explains them, and `.env.example` lists them. */
 export const Environment = z.object({
   NODE_ENV: z.string().default('development'),
+  LOG_LEVEL: z.enum(LOG_LEVELS, `must be one of ${LOG_LEVELS.join(', ')}`).default('info'),
   HOST: z.string().default('127.0.0.1'),
   PORT: wholeNumber(0, 65_535).default(3000),
   DATA_DIR: z.string().default('.data'),

@@ -1,6 +1,6 @@
 import { ExpressAdapter } from '@nestjs/platform-express';
 import type { Application, Request } from 'express';
-import type { IncomingMessage, RequestListener, Server } from 'node:http';
+import type { RequestListener, Server } from 'node:http';
 import type { Trust } from './proxies';
 
 /** Nest's Express adapter on a server of ours, behind the gate, which has read the query and the body. */
@@ -25,10 +25,5 @@ export class ExpressOnServer extends ExpressAdapter {
   /** What routes a request, once the application is initialised. */
   listener(): Promise<RequestListener> {
     return Promise.resolve(this.getInstance());
-  }
-
-  /** The pattern of the route that took a request, once it did. */
-  routeOf(request: IncomingMessage): string | undefined {
-    return (request as { route?: { path: string } }).route?.path;
   }
 }

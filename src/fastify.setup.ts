@@ -6,17 +6,14 @@ import type { IncomingMessage, RequestListener, Server } from 'node:http';
 import { DOCS_PATH } from './openapi';
 import type { Trust } from './proxies';
 import type { AdmittedRequest } from './request-input';
+import type { RoutedRequest } from './route';
 
 /** Longer than any address that node's parser lets pass. */
 const MAX_PARAM_LENGTH = 65_536;
 /** The gate has read the body: without these Fastify looks for none. */
 const OF_THE_BODY = ['content-type', 'content-length', 'transfer-encoding'];
 
-interface RoutedRequest extends AdmittedRequest {
-  originalUrl: string;
-  /** The pattern of the route that took it. */
-  route?: string;
-}
+type AddressedRequest = AdmittedRequest & RoutedRequest & { originalUrl: string };
 
 /** Nest's Fastify adapter on a server of ours, behind the gate, made to route as Express does. */
 export class FastifyOnServer extends FastifyAdapter {
@@ -41,7 +38,7 @@ export class FastifyOnServer extends FastifyAdapter {
       if (route.url.startsWith(`/${DOCS_PATH}`)) serveDocsAsExpressDoes(route);
     });
     fastify.addHook('onRequest', (request, _reply, done) => {
-      const raw = request.raw as RoutedRequest;
+      const raw = request.raw as AddressedRequest;
       raw.url = raw.originalUrl;
       request.body = raw.body;
       request.query = raw.query;
@@ -56,17 +53,12 @@ export class FastifyOnServer extends FastifyAdapter {
     const fastify = this.getInstance();
     await fastify.ready();
     return (incoming, response) => {
-      const request = incoming as RoutedRequest;
+      const request = incoming as AddressedRequest;
       request.originalUrl = request.url;
       request.url = withLiteralEscapes(request.url);
       for (const name of OF_THE_BODY) if (name in request.headers) delete request.headers[name];
       fastify.routing(request, response);
     };
-  }
-
-  /** The pattern of the route that took a request, once it did. */
-  routeOf(request: IncomingMessage): string | undefined {
-    return (request as RoutedRequest).route;
   }
 
   /** Fastify leaves a server that it did not make, and start, as it is. */
@@ -101,8 +93,8 @@ function serveDocsAsExpressDoes(route: RouteOptions): void {
 }
 
 /** Express serves files by no route. */
-function patternOf(url: string | undefined): string | undefined {
-  return url?.endsWith('*') ? undefined : url;
+function patternOf(url: string | undefined): RoutedRequest['route'] {
+  return url === undefined || url.endsWith('*') ? undefined : { path: url };
 }
 
 /** In place. @returns what is wrong with them */

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import {
   createServer,
   STATUS_CODES,
-  type IncomingMessage,
   type RequestListener,
   type Server,
   type ServerResponse,
@@ -14,7 +13,9 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 import { ApiError, errorBody } from './common/api-error';
 import type { ErrorCode } from './common/error-catalogue';
 import { answerError, answerJson } from './common/plain-answer';
+import { asRequest, noteOfRequest, type IdentifiedRequest } from './common/request-context';
 import { StartupError } from './common/startup-error';
+import type { RequestLog } from './http.log';
 import { bareSecurityHeaders } from './security-headers';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -64,18 +65,24 @@ export class FrontDoor {
   private accepted = 0;
   private readonly connections = new Map<Socket, Connection>();
 
-  constructor() {
+  /** @param log hears of every request, and of what could not be read as one */
+  constructor(private readonly log?: RequestLog) {
     this.server.on('connection', (socket) => {
       this.accepted += 1;
       this.connections.set(socket, { waiting: 0, isEnding: false });
       socket.on('close', () => this.connections.delete(socket));
     });
     this.server.setTimeout(DEAF_TIMEOUT_MS, (socket) => this.cutIfUseless(socket));
-    this.server.on('request', (request, response) => this.receive(request, response));
+    this.server.on('request', (incoming, response) =>
+      asRequest(incoming, response, (request, facts) => {
+        this.log?.watch(request, response, facts);
+        this.receive(request, response);
+      }),
+    );
     // node would answer these three on its own, without the envelope
-    this.server.on('checkExpectation', ({ socket }) => answerBrokenRequest({}, socket));
-    this.server.on('connect', (_, socket) => answerBrokenRequest({}, socket));
-    this.server.on('clientError', answerBrokenRequest);
+    this.server.on('checkExpectation', ({ socket }) => this.answerUnreadable(undefined, socket));
+    this.server.on('connect', (_, socket) => this.answerUnreadable(undefined, socket as Socket));
+    this.server.on('clientError', (error, socket) => this.answerUnreadable(error, socket as Socket));
   }
 
   /** @returns the URL. @throws StartupError when the port is taken or the address is not of this machine */
@@ -134,7 +141,7 @@ export class FrontDoor {
     if (this.connections.get(socket)?.waiting === 0 || socket.writableLength > 0) socket.destroy();
   }
 
-  private receive(request: IncomingMessage, response: ServerResponse): void {
+  private receive(request: IdentifiedRequest, response: ServerResponse): void {
     const { socket } = request;
     const connection = this.connections.get(socket);
     if (connection === undefined) return;
@@ -150,16 +157,33 @@ export class FrontDoor {
       connection.isEnding = true;
       response.setHeader('Connection', 'close');
     }
-    if (isTooMany) refuse(response, TOO_MANY_WAITING);
+    if (isTooMany) refuse(request, response, TOO_MANY_WAITING);
     else this.serve(request, response);
   }
 
-  private serve(request: IncomingMessage, response: ServerResponse): void {
+  private serve(request: IdentifiedRequest, response: ServerResponse): void {
     const path = request.url?.split('?', 1)[0] ?? '';
     if (this.application && !(this.closing && READY.test(path))) this.application(request, response);
     else if (LIVE.test(path))
       answerJson(response.setHeaders(bareSecurityHeaders()), 200, { data: { status: 'ok' } });
-    else refuse(response, new ApiError('SERVICE_UNAVAILABLE'));
+    else refuse(request, response, new ApiError('SERVICE_UNAVAILABLE'));
+  }
+
+  /** What never became a request still gets the envelope. */
+  private answerUnreadable(cause: NodeJS.ErrnoException | undefined, socket: Socket): void {
+    if (cause?.code === 'ECONNRESET' || !socket.writable) {
+      socket.destroy();
+      return;
+    }
+    const error = unreadable(cause);
+    const request_id = randomUUID();
+    this.log?.unreadable({
+      request_id,
+      status: error.status,
+      code: error.code,
+      address: socket.remoteAddress,
+    });
+    writeError(socket, error, request_id);
   }
 }
 
@@ -175,11 +199,10 @@ const TOO_MANY_WAITING = new ApiError('RATE_LIMITED', {
   message: `More than ${MAX_WAITING} requests wait on this connection. Send the next one after an answer.`,
 });
 
-function refuse(response: ServerResponse, error: ApiError): void {
-  const requestId = randomUUID();
-  response.setHeaders(bareSecurityHeaders());
-  response.setHeader('Retry-After', '1').setHeader('X-Request-Id', requestId);
-  answerError(response, error, requestId);
+function refuse({ id }: IdentifiedRequest, response: ServerResponse, error: ApiError): void {
+  noteOfRequest({ code: error.code });
+  response.setHeaders(bareSecurityHeaders()).setHeader('Retry-After', '1');
+  answerError(response, error, id);
 }
 
 const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {
@@ -187,14 +210,12 @@ const CODE_BY_NODE_ERROR: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: 'HEADERS_TOO_LARGE',
 };
 
-/** What never became a request still gets the envelope. */
-function answerBrokenRequest(cause: { code?: string }, socket: Duplex): void {
-  if (cause.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const error = new ApiError(CODE_BY_NODE_ERROR[cause.code ?? ''] ?? 'INVALID_INPUT');
-  const requestId = randomUUID();
+function unreadable(cause: NodeJS.ErrnoException | undefined): ApiError {
+  return new ApiError(CODE_BY_NODE_ERROR[cause?.code ?? ''] ?? 'INVALID_INPUT');
+}
+
+/** The envelope, where there is no response to write it to. */
+function writeError(socket: Duplex, error: ApiError, requestId: string): void {
   const body = JSON.stringify(errorBody(error, requestId));
   socket.end(
     [

@@ -1,5 +1,4 @@
 import cors from 'cors';
-import { randomUUID } from 'node:crypto';
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http';
 import { parse } from 'node:querystring';
 import { ApiError } from './common/api-error';
@@ -13,13 +12,12 @@ import { securityHeaders } from './security-headers';
 
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
 const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
-const OUR_REQUEST_ID = /^[\w-]{1,64}$/;
 const CLIENT_PLANE = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`, 'i');
 /** As a proxy is asked: `GET http://host/path`. */
 const SCHEME_AND_HOST = /^https?:\/\/[^/?#]+/i;
 
 /**
- * All that holds for every request, whichever HTTP adapter routes it: ids, security headers, CORS, the two base paths, body
+ * All that holds for every request, whichever HTTP adapter routes it: security headers, CORS, the two base paths, body
  * limits, hostile input. What it refuses it answers itself, with the envelope; the rest goes to the `application`.
  *
  * @throws StartupError when `TRUST_PROXY` is neither a number nor addresses
@@ -28,8 +26,8 @@ export function gateTo(application: RequestListener, config: Config): RequestLis
   const trust = trustedProxies(config);
   const allowBrowsers = corsOf(config);
   return (incoming, response) => {
-    const request = identify(incoming, response);
-    const refuse = (error: unknown) => answerError(response, explainFailure(error, request.id), request.id);
+    const request = incoming as AdmittedRequest;
+    const refuse = (error: unknown) => answerError(response, explainFailure(error), request.id);
     try {
       const path = resolveAddress(request);
       response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
@@ -43,13 +41,6 @@ export function gateTo(application: RequestListener, config: Config): RequestLis
       error === undefined ? application(request, response) : refuse(error),
     );
   };
-}
-
-function identify(incoming: IncomingMessage, response: ServerResponse): AdmittedRequest {
-  const given = incoming.headers['x-request-id'];
-  const id = typeof given === 'string' && OUR_REQUEST_ID.test(given) ? given : randomUUID();
-  response.setHeader('X-Request-Id', id);
-  return Object.assign(incoming, { id }) as AdmittedRequest;
 }
 
 /** One implementation, two paths: the version is stripped. @returns the path as it was sent */

@@ -1,12 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import { Histogram, type Registry } from 'prom-client';
-import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
+import { methodOf, routeOf } from './route';
 
-/** The pattern of the route that a request was given to, as in `/client/referrals/claim`; undefined where there was none. */
-export type RouteOf = (request: IncomingMessage) => string | undefined;
-
-/** Labels are ours alone: what a client makes up would be a time series for each. */
-const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS']);
 const BUCKETS_S = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
 /**
@@ -14,7 +9,7 @@ const BUCKETS_S = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
  * also those that are refused before they are routed. `none` as the route is an address that is nobody's or a refusal
  * before routing; as the status it is a client that went away before its answer.
  */
-export function measureRequests(server: Server, registry: Registry, routeOf: RouteOf): void {
+export function measureRequests(server: Server, registry: Registry): void {
   const durations = new Histogram({
     name: 'http_request_duration_seconds',
     help: 'Time from the headers of a request to the end of its answer.',
@@ -25,13 +20,13 @@ export function measureRequests(server: Server, registry: Registry, routeOf: Rou
   // kept, since to look one up by its labels costs more than to observe
   const known = new Map<string, Observer>();
   const observerOf = (request: IncomingMessage, response: ServerResponse) => {
-    const method = METHODS.has(request.method ?? '') ? request.method : 'other';
-    const route = routeOf(request) ?? 'none';
+    const method = methodOf(request);
+    const route = routeOf(request);
     const status = response.writableFinished ? response.statusCode : 'none';
     const key = `${method} ${status} ${route}`;
     let observer = known.get(key);
     if (observer === undefined) {
-      observer = durations.labels({ method, route: versioned(route), status });
+      observer = durations.labels({ method, route, status });
       known.set(key, observer);
     }
     return observer;
@@ -44,8 +39,3 @@ export function measureRequests(server: Server, registry: Registry, routeOf: Rou
 }
 
 type Observer = ReturnType<Histogram['labels']>;
-
-/** As clients call it, whether they sent the version or not. */
-function versioned(route: string): string {
-  return VERSIONED_PATH.test(route) ? `${VERSION_PREFIX}${route}` : route;
-}

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { compile } from 'proxy-addr';
+import proxyAddress, { compile } from 'proxy-addr';
 import { StartupError } from './common/startup-error';
 import type { Config } from './config';
 
@@ -17,6 +17,11 @@ export function trustedProxies({ trustProxy = 0 }: Config): Trust {
       { cause: error },
     );
   }
+}
+
+/** The client's network address, behind trusted proxies the one that they name; undefined when it is gone already. */
+export function addressOf(request: IncomingMessage, trust: Trust): string | undefined {
+  return request.socket.remoteAddress && proxyAddress(request, trust);
 }
 
 /** Whether the request came over TLS, as a trusted proxy says: we speak plain HTTP ourselves. */

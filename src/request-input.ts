@@ -4,10 +4,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { ParsedUrlQuery } from 'node:querystring';
 import { ApiError } from './common/api-error';
 import { refuseHostileInput } from './common/hostile-input';
+import type { IdentifiedRequest } from './common/request-context';
 
 /** A request as the gate hands it on, for the adapter to take up. */
-export interface AdmittedRequest extends IncomingMessage {
-  id: string;
+export interface AdmittedRequest extends IdentifiedRequest {
   /** In origin form, without the version prefix. */
   url: string;
   query: ParsedUrlQuery;

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { untilWaiting } from './support/behind';
 import { METRICS_TOKEN, movedBy, scrape } from './support/metrics';
+import { Output } from './support/output';
 import { RawClient, exchange } from './support/raw';
 import { useWorld, type Player, type Tenant } from './support/world';
 
-/** What `/metrics` tells of requests, by whichever adapter they are routed. */
+/** What `/metrics` and the log tell of requests, by whichever adapter they are routed. */
 
 const CLAIM = '/v1/client/referrals/claim';
 const COUNT = 'http_request_duration_seconds_count';
@@ -36,6 +38,29 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
 
   const send = (lines: string[]) =>
     exchange(world.url, [...lines, 'Host: x', 'Connection: close', '', ''].join('\r\n'));
+
+  /** Sends a claim, and goes away while it waits for a lock. */
+  async function leaving(user: Player): Promise<void> {
+    const claim = [
+      `POST ${CLAIM} HTTP/1.1`,
+      'Host: x',
+      'Content-Type: application/json',
+      'Content-Length: 16',
+    ];
+    const headers = Object.entries(user.headers).map(([name, value]) => `${name}: ${value}`);
+    const client = new RawClient(world.url);
+    const gone = async () => (await scrape(world)).value(COUNT, { route: CLAIM, status: 'none' }) ?? 0;
+    const before = await gone();
+    const other = world.db.createQueryRunner();
+    await other.startTransaction();
+    await other.query(`SELECT FROM referral_codes WHERE project_id = $1 FOR UPDATE`, [tenant.id]);
+    client.send([...claim, ...headers, '', '{"code":"PROMO"}'].join('\r\n'));
+    await untilWaiting(world.db, 1);
+    client.socket.destroy();
+    while ((await gone()) === before);
+    await other.rollbackTransaction();
+    await other.release();
+  }
 
   it('each is counted by its route, however that is spelt, and by what it was answered', async () => {
     const eve = await tenant.player();
@@ -84,26 +109,7 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
 
   it('also when its client goes away before the answer', async () => {
     const eve = await tenant.player();
-    const claim = [
-      `POST ${CLAIM} HTTP/1.1`,
-      'Host: x',
-      'Content-Type: application/json',
-      'Content-Length: 16',
-    ];
-    const headers = Object.entries(eve.headers).map(([name, value]) => `${name}: ${value}`);
-    const leaving = async () => {
-      const client = new RawClient(world.url);
-      const other = world.db.createQueryRunner();
-      await other.startTransaction();
-      await other.query(`SELECT FROM referral_codes WHERE project_id = $1 FOR UPDATE`, [tenant.id]);
-      client.send([...claim, ...headers, '', '{"code":"PROMO"}'].join('\r\n'));
-      await untilWaiting(world.db, 1);
-      client.socket.destroy();
-      while ((await scrape(world)).value(COUNT, { route: CLAIM, status: 'none' }) === undefined);
-      await other.rollbackTransaction();
-      await other.release();
-    };
-    expect(await counted(leaving)).toEqual({ [`POST ${CLAIM} none`]: 1 });
+    expect(await counted(() => leaving(eve))).toEqual({ [`POST ${CLAIM} none`]: 1 });
   });
 
   it('what clients make up makes no series', async () => {
@@ -139,5 +145,89 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
     expect(moved('count')).toBe(2);
     expect(moved('sum')).toBeGreaterThan(0);
     expect(moved('sum')).toBeLessThan((performance.now() - begin) / 1000);
+  });
+
+  describe('the log', () => {
+    /** The lines of the work, so many at least; each is written after its answer has left. */
+    async function logged(count: number, work: () => Promise<unknown>): Promise<Record<string, unknown>[]> {
+      const output = Output.listen();
+      try {
+        await work();
+        while (output.requests.length < count) await nextTurn();
+      } finally {
+        output.stop();
+      }
+      return output.requests;
+    }
+
+    const line = (method: string, route: string, status: number, more: object = {}) => ({
+      ...{ level: 30, time: expect.any(Number), pid: process.pid, hostname: expect.any(String) },
+      ...{ msg: `${method} ${route} ${status}`, method, route, status, duration_ms: expect.any(Number) },
+      ...{ address: '127.0.0.1', request_id: expect.stringMatching(/^[\da-f-]{36}$/), ...more },
+    });
+
+    it('tells of each who asked for what, and what came of it', async () => {
+      const eve = await tenant.player();
+      const dev = await world.developer();
+      const key = async (type: string) =>
+        (
+          await world.db.query(`SELECT id FROM api_keys WHERE project_id = $1 AND key_type = $2`, [
+            ...[tenant.id, type],
+          ])
+        )[0].id;
+      const path = `/v1/admin/projects/${tenant.id}/users`;
+      const lines = await logged(7, async () => {
+        await world.claim(eve, 'PROMO', { 'x-request-id': 'of-eve' }).expect(201);
+        await world.claim(eve, eve.headers.authorization.slice(-40)).expect(404);
+        await world.http.get(`/client/currencies?limit=${eve.id}`).set(eve.headers).expect(200);
+        await world.http.get(path).set(tenant.server).expect(200);
+        await world.http.get(path).set(dev.headers).expect(403);
+        await world.http.get('/v1/client/currencies').expect(401);
+        await world.http.get('/health/live').expect(200);
+      });
+      const client = { project_id: tenant.id, key_id: await key('client'), user_id: eve.id };
+      const users = '/v1/admin/projects/:projectId/users';
+      expect(lines).toEqual([
+        line('POST', CLAIM, 201, { ...client, request_id: 'of-eve' }),
+        line('POST', CLAIM, 404, { ...client, code: 'INVALID_CODE' }),
+        line('GET', '/v1/client/currencies', 200, client),
+        line('GET', users, 200, { project_id: tenant.id, key_id: await key('server') }),
+        line('GET', users, 403, { developer_id: dev.id, code: 'PROJECT_FORBIDDEN' }),
+        line('GET', '/v1/client/currencies', 401, { code: 'MISSING_API_KEY' }),
+        line('GET', '/health/live', 200, { level: 20 }),
+      ]);
+    });
+
+    it('also of what is refused before it is routed, or could not be read', async () => {
+      const key = tenant.clientKey;
+      const lines = await logged(15, async () => {
+        const large = JSON.stringify({ code: 'A'.repeat(17_000) });
+        await world.http.post(CLAIM).set('content-type', 'application/json').send(large).expect(413);
+        await world.http.get('/nothing').set('x-request-id', key).expect(404);
+        await send(['PROPFIND /v1/client/currencies HTTP/1.1']);
+        await exchange(world.url, Array(12).fill('GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n').join(''));
+        await exchange(world.url, `GET /${key} HTTP/1.1\r\nAuthorization : x\r\n\r\n`);
+      });
+      const { level, time, pid, hostname, address, request_id } = line('', '', 400);
+      expect(lines).toEqual([
+        line('POST', 'none', 413, { code: 'PAYLOAD_TOO_LARGE' }),
+        line('GET', 'none', 404, { code: 'NOT_FOUND' }),
+        line('other', 'none', 404, { code: 'NOT_FOUND' }),
+        ...Array(10).fill(line('GET', '/health/live', 200, { level: 20 })),
+        line('GET', 'none', 429, { code: 'RATE_LIMITED' }),
+        {
+          ...{ level, time, pid, hostname, address, request_id },
+          ...{ status: 400, code: 'INVALID_INPUT', msg: 'unreadable 400' },
+        },
+      ]);
+      expect(JSON.stringify(lines)).not.toContain(key);
+    });
+
+    it('also of one whose client went away', async () => {
+      const eve = await tenant.player();
+      const lines = await logged(1, () => leaving(eve));
+      const [left] = lines.filter(({ route }) => route === CLAIM);
+      expect(left).toMatchObject({ level: 30, status: null, user_id: eve.id, msg: `POST ${CLAIM} cut off` });
+    });
   });
 });

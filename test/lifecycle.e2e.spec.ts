@@ -181,7 +181,10 @@ describe('SIGTERM under load', () => {
     ['a new connection each time', false],
   ])('loses no answer: %s', async (_, keepAlive) => {
     const { world, tenant, url, finish } = await stage();
-    const env = { DATABASE_URL: url, SESSION_SECRET: SECRET, SHUTDOWN_DRAIN_S: '1' };
+    const env = {
+      ...{ DATABASE_URL: url, SESSION_SECRET: SECRET, SHUTDOWN_DRAIN_S: '1' },
+      NODE_ENV: 'production',
+    };
     const [leaving, staying] = [run('main', env), run('main', env)];
     const [first, second] = [await urlOf(leaving), await urlOf(staying)];
     const players = await tenant.players(600);
@@ -229,8 +232,39 @@ describe('SIGTERM under load', () => {
     staying.kill('SIGINT');
     expect(await staying.exit).toBe(0);
     expect(await pending(world)).toBe(0);
+    const lines = `${leaving.output}${staying.output}`.trim().split('\n');
+    const users = lines.map((line) => JSON.parse(line)).filter(({ status }) => status === 201);
+    expect(new Set(users.map(({ user_id }) => user_id)).size).toBe(600);
     await finish();
   });
+
+  it.each(['unread', 'gone'] as const)(
+    'ends a server whose log is %s, and which served meanwhile',
+    async (how) => {
+      const { url, finish } = await stage();
+      const env = {
+        DATABASE_URL: url,
+        SESSION_SECRET: SECRET,
+        SHUTDOWN_DRAIN_S: '0',
+        NODE_ENV: 'production',
+      };
+      const server = run('main', env);
+      const address = await urlOf(server);
+      server.ignore(how);
+      // far more lines than a pipe holds
+      const agent = new Agent({ keepAlive: true });
+      for (let round = 0; round < 100; round += 1) {
+        const answers = await Promise.all(
+          Array.from({ length: 20 }, () => send(`${address}/nothing`, { agent })),
+        );
+        expect(answers.map(({ status }) => status)).toEqual(Array(20).fill(404));
+      }
+      agent.destroy();
+      server.kill('SIGTERM');
+      expect(await server.exit).toBe(0);
+      await finish();
+    },
+  );
 });
 
 describe('a closing server', () => {

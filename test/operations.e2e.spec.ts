@@ -47,7 +47,7 @@ it('docs/operations.md does what it says', async () => {
   };
   const server = run('main', env);
   try {
-    const [url = ''] = /http:[^\s]+(?=\/docs)/.exec(await server.says('/docs')) ?? [];
+    const [url = ''] = /http:\/\/[\w.]+:\d+/.exec(await server.says('is ready')) ?? [];
     const [likeness, shell] = [new Likeness(), new Shell()];
     likeness.name(SHOWN_URL, url);
     const counts = { exported: 0, answers: 0, commandLines: 0 };

@@ -1,7 +1,10 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { Rounds } from '../src/common/rounds';
 
 /** Each round as it was asked for, to be ended by the test. */
-let rounds: { items: string[]; end: (failure?: Error) => void }[];
+let rounds: { items: string[]; asker: string | undefined; end: (failure?: Error) => void }[];
+/** What stands for the request that an item comes from. */
+const asker = new AsyncLocalStorage<string>();
 let queue: Rounds<string, string>;
 let now: number;
 
@@ -14,7 +17,7 @@ beforeEach(() => {
       new Promise((resolve, reject) => {
         const end = (failure?: Error) =>
           failure ? reject(failure) : resolve(items.map((item) => item.toUpperCase()));
-        rounds.push({ items, end });
+        rounds.push({ items, asker: asker.getStore(), end });
       }),
     ...{ max: 3, patienceMs: 1_000 },
   });
@@ -42,6 +45,17 @@ it('serves who comes first at once, and then all who came meanwhile, each with i
   expect(asked()).toEqual(['a', 'bc', 'd']);
   await end(2);
   expect(await next).toEqual([fulfilled('D')]);
+});
+
+it('serves a round, or one alone, as a part of the request of who is first in it', async () => {
+  for (const item of 'abc') void asker.run(`of ${item}`, () => joinAll(item));
+  await end(0);
+  await end(1, new Error('together'));
+  await end(2, new Error('alone'));
+  await end(3);
+  expect(rounds.map((round) => `${round.items.join('')} ${round.asker}`)).toEqual([
+    ...['a of a', 'bc of b', 'b of b', 'c of c'],
+  ]);
 });
 
 it('takes no more into a round than may be, in their order', async () => {

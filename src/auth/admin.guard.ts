@@ -2,6 +2,7 @@ import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiError } from '../common/api-error';
 import { bearerToken } from '../common/request';
+import { noteOfRequest } from '../common/request-context';
 import { accessOf } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { CredentialsService, type AdminIdentity } from './credentials.service';
@@ -26,8 +27,10 @@ export class AdminGuard implements CanActivate {
     const identity = await this.credentials.ofAdmin(token);
     if (identity === undefined) throw new ApiError('INVALID_TOKEN', { message: RENEW_TOKEN });
     if (identity.kind === 'client_key') throw new ApiError('FORBIDDEN', { message: NO_CLIENT_KEY });
+    noteOfRequest({ [identity.developer ? 'developer_id' : 'key_id']: identity.id });
     if (access === 'project') request.projectId = await this.ownProject(identity, request.params.projectId);
     else if (identity.developer === undefined) throw new ApiError('FORBIDDEN', { message: NO_SERVER_KEY });
+    noteOfRequest({ project_id: request.projectId });
     request.developer = identity.developer;
     const { kind, id, name } = identity;
     request.actor = { kind, id, name, address: request.ip, requestId: request.id };

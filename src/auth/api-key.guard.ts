@@ -2,6 +2,7 @@ import { CanActivate, ExecutionContext, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { ApiError } from '../common/api-error';
 import { bearerToken, header } from '../common/request';
+import { noteOfRequest } from '../common/request-context';
 import { accessOf, needsClientKey } from './access';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { CredentialsService } from './credentials.service';
@@ -21,10 +22,12 @@ export class ApiKeyGuard implements CanActivate {
     if (!key) throw new ApiError('MISSING_API_KEY');
     const identity = await this.credentials.ofClient(key, bearerToken(request));
     if (identity === undefined) throw new ApiError('INVALID_API_KEY');
+    noteOfRequest({ project_id: identity.key.projectId, key_id: identity.key.keyId });
     if (identity.key.keyType !== 'client') throw new ApiError('FORBIDDEN');
     request.projectId = identity.key.projectId;
     // for `SessionGuard` to decide on: the database was asked for both at once
     request.caller = identity.caller;
+    noteOfRequest({ user_id: identity.caller?.userId });
     return true;
   }
 }

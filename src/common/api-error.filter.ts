@@ -13,7 +13,7 @@ export class ApiErrorFilter implements ExceptionFilter {
     const { httpAdapter } = this.adapterHost;
     const request = host.switchToHttp().getRequest<RequestWithId>();
     const response: unknown = host.switchToHttp().getResponse();
-    const error = explainFailure(exception, request.id);
+    const error = explainFailure(exception);
     if (error.retryAfterS !== undefined) {
       httpAdapter.setHeader(response, 'Retry-After', String(error.retryAfterS));
     }

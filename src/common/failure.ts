@@ -8,6 +8,7 @@ import {
   isRetryable,
   isStatementTimeout,
 } from './database-error';
+import { noteOfRequest } from './request-context';
 
 const logger = new Logger('ApiError');
 
@@ -24,15 +25,12 @@ const CODE_BY_STATUS: Record<number, ErrorCode> = {
 const MAYBE_DONE = 'The database was lost at the last moment: it may be done. Look before you do it again.';
 const UNREADABLE = [{ field: 'request', message: 'could not be read' }];
 
-/** What the caller is told about an exception, ours or the framework's. One that is our fault is logged. */
-export function explainFailure(exception: unknown, requestId: string): ApiError {
+/** What the caller is told about an exception, ours or the framework's. The log notes it; one that is our fault in full. */
+export function explainFailure(exception: unknown): ApiError {
   const error = toApiError(exception);
+  noteOfRequest({ code: error.code });
   if (error.status >= 500) {
-    logger.error({
-      request_id: requestId,
-      code: error.code,
-      cause: describe(error.cause ?? exception),
-    });
+    logger.error({ msg: 'The request failed', code: error.code, stack: describe(error.cause ?? exception) });
   }
   return error;
 }

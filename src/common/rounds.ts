@@ -1,5 +1,9 @@
+import { AsyncResource } from 'node:async_hooks';
+
 interface Entry<Item, Result> {
   item: Item;
+  /** What serves a round, as a part of the request that this item comes from. */
+  serve: Rules<Item, Result>['serve'];
   /** Of `performance.now()`. */
   since: number;
   resolve: (result: Result) => void;
@@ -32,7 +36,8 @@ export class Rounds<Item, Result> {
    */
   join(key: string, item: Item): Promise<Result> {
     return new Promise((resolve, reject) => {
-      const entry = { item, since: performance.now(), resolve, reject };
+      const serve = AsyncResource.bind(this.rules.serve);
+      const entry = { item, serve, since: performance.now(), resolve, reject };
       const queue = this.queues.get(key);
       if (queue) queue.push(entry);
       else void this.begin(key, [entry]);
@@ -51,7 +56,7 @@ export class Rounds<Item, Result> {
     if (first === undefined) return;
     const round = [first, ...others];
     try {
-      const results = await this.rules.serve([first.item, ...others.map(({ item }) => item)]);
+      const results = await first.serve([first.item, ...others.map(({ item }) => item)]);
       round.forEach(({ resolve }, i) => resolve(results[i] as Result));
     } catch (error) {
       if (others.length === 0) first.reject(error);

@@ -1,13 +1,18 @@
 import { ConsoleLogger, Logger } from '@nestjs/common';
+import { pino } from 'pino';
 
 /** Everything that this process says while a file of tests runs: log lines of every level, and whatever is printed. */
 export class Output {
   private readonly lines: string[] = [];
   private readonly spies: jest.SpyInstance[] = [];
+  private static listening: Output | undefined;
+
+  /** The log of the applications of a file, at its lowest level. It is heard only while somebody listens. */
+  static readonly log = pino({ level: 'trace' }, { write: (line) => Output.listening?.lines.push(line) });
 
   /** From now on, with a log that leaves nothing out; the tests' applications log nothing otherwise. */
   static listen(): Output {
-    const output = new Output();
+    const output = (Output.listening = new Output());
     for (const stream of [process.stdout, process.stderr]) {
       const spy = jest.spyOn(stream, 'write').mockImplementation((chunk) => {
         output.lines.push(String(chunk));
@@ -26,8 +31,16 @@ export class Output {
   }
 
   stop(): void {
+    Output.listening = undefined;
     for (const spy of this.spies) spy.mockRestore();
     Logger.overrideLogger(false);
+  }
+
+  /** The lines about requests so far. */
+  get requests(): Record<string, unknown>[] {
+    return this.lines
+      .filter((line) => line.includes('"request_id"'))
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
   }
 
   get text(): string {

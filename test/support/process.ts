@@ -73,14 +73,20 @@ export class Program {
     );
   }
 
+  /** Reads no more of what it says, or (`gone`) closes the pipe, too. */
+  ignore(how: 'unread' | 'gone'): void {
+    if (how === 'unread') this.child.stdout?.pause();
+    else this.child.stdout?.destroy();
+  }
+
   kill(signal: NodeJS.Signals): void {
     this.child.kill(signal);
   }
 
-  /** Resolves when the output contains the text; fails with the output when the process ends first. */
-  async says(text: string): Promise<string> {
+  /** Resolves when the output contains the text, so often at least; fails with the output when the process ends first. */
+  async says(text: string, times = 1): Promise<string> {
     const deadline = Date.now() + START_TIMEOUT_MS;
-    while (!this.output.includes(text)) {
+    while (this.output.split(text).length <= times) {
       if (this.child.exitCode !== null || this.child.signalCode !== null || Date.now() > deadline) {
         throw new Error(`Did not say "${text}" but:\n${this.output}`);
       }

@@ -10,7 +10,9 @@ import { loadConfig, type Config } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
 import { DevelopersService } from '../../src/developers/developers.service';
 import { FrontDoor } from '../../src/front-door';
+import { RequestLog } from '../../src/http.log';
 import { openApiDocument } from '../../src/openapi';
+import { trustedProxies } from '../../src/proxies';
 import { ProjectsService, type NewProject } from '../../src/projects/projects.service';
 import { ReferralCodesService, type NewCode } from '../../src/referrals/referral-codes.service';
 import { SignInService } from '../../src/users/sign-in.service';
@@ -18,6 +20,7 @@ import { UsersService } from '../../src/users/users.service';
 import { databaseUrl } from './global-setup';
 import { Conformance } from './conformance';
 import { expectInvariants, expectInvariantsAt } from './invariants';
+import { Output } from './output';
 
 /** The sweeper stands still unless a test moves it, and nobody is taken for a guesser. */
 const UNLIMITED = [{ requests: 1e9, perS: 60 }];
@@ -220,7 +223,7 @@ export async function startWorld(
   const module = await Test.createTestingModule({
     imports: [AppModule.on(config, isPooled ? pooled(databaseUrl) : databaseUrl)],
   }).compile();
-  const door = new FrontDoor();
+  const door = new FrontDoor(new RequestLog(Output.log, trustedProxies(config)));
   const app = module.createNestApplication(adapterOn(door.server, config), {
     bodyParser: false,
     logger: false,
