@@ -1,9 +1,9 @@
 /**
  * The import rules of docs/architecture.md. Layers import downwards only:
- * common ← database ← auth ← audit ← projects ← developers, users ← currency ← rewards ← referrals ← user-admin ← analytics ← integrity ← housekeeping ← ops ← app.
+ * common ← database ← limits ← auth ← audit ← projects ← developers, users ← currency ← rewards ← referrals ← user-admin ← analytics ← integrity ← housekeeping ← ops ← app.
  */
 const LAYERS = [
-  ...['common', 'database', 'auth', 'audit', 'projects', 'developers', 'users'],
+  ...['common', 'database', 'limits', 'auth', 'audit', 'projects', 'developers', 'users'],
   ...['currency', 'rewards', 'referrals', 'user-admin', 'analytics', 'integrity', 'housekeeping', 'ops'],
 ];
 /** These stand side by side: users know neither projects nor developers. */

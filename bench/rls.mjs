@@ -91,6 +91,7 @@ async function serve(url, reads, projects) {
   const nodeOptions = reads === undefined ? [] : ['--require', join(import.meta.dirname, 'rls-tenant.cjs')];
   const env = {
     ...{ DATABASE_URL: url, SESSION_SECRET: SECRET },
+    ...{ REQUESTS_PER_ADDRESS: '0', REQUESTS_PER_USER: '0', REQUESTS_PER_KEY: '0' },
     ...{ RLS_READS: reads, RLS_OPERATOR: OPERATOR_ROLE, RLS_SERVER: SERVER_ROLE },
     RLS_PROJECTS: JSON.stringify((projects ?? []).map(({ id }) => id)),
   };

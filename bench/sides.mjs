@@ -30,6 +30,7 @@ export async function openSide(name, { admin, url, crowd }, how) {
 export function startProgram(name, databaseUrl, { secret }, { env, ...how } = {}) {
   const settings = {
     ...{ DATABASE_URL: databaseUrl, SESSION_SECRET: secret, HTTP_ADAPTER: FILES[name] ? undefined : name },
+    ...{ REQUESTS_PER_ADDRESS: UNLIMITED, REQUESTS_PER_USER: UNLIMITED, REQUESTS_PER_KEY: UNLIMITED },
     ...{ GUESSES_PER_USER: UNLIMITED, GUESSES_PER_ADDRESS: UNLIMITED, ...env },
   };
   return startServer(FILES[name] ?? PRODUCT, settings, how);

@@ -7,6 +7,7 @@ import { FasterRewardCheck1795350000000 } from './1795350000000-faster-reward-ch
 import { GrowthIndexes1795360000000 } from './1795360000000-growth-indexes';
 import { HousekeepingIndexes1795375000000 } from './1795375000000-housekeeping-indexes';
 import { DeadRewards1795380000000 } from './1795380000000-dead-rewards';
+import { RateLimits1795390000000 } from './1795390000000-rate-limits';
 
 /** Every migration in the order in which it runs. Forward only: a landed migration is never edited. */
 export const migrations = [
@@ -19,4 +20,5 @@ export const migrations = [
   GrowthIndexes1795360000000,
   HousekeepingIndexes1795375000000,
   DeadRewards1795380000000,
+  RateLimits1795390000000,
 ];

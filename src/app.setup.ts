@@ -5,7 +5,8 @@ import type { Config } from './config';
 import { ExpressOnServer } from './express.setup';
 import { FastifyOnServer } from './fastify.setup';
 import { gateTo } from './gate';
-import { measureRequests } from './http.metrics';
+import { countDroppedConnections, measureRequests } from './http.metrics';
+import { RateLimits } from './limits/rate-limits.service';
 import { serveDocs } from './openapi';
 import { trustedProxies } from './proxies';
 
@@ -27,6 +28,8 @@ export async function openApp(app: INestApplication, config: Config): Promise<Re
   serveDocs(app);
   await app.init();
   const adapter = app.getHttpAdapter() as Adapter;
-  measureRequests(adapter.getHttpServer(), app.get(Registry));
-  return gateTo(await adapter.listener(), config);
+  const server = adapter.getHttpServer();
+  measureRequests(server, app.get(Registry));
+  countDroppedConnections(server, app.get(Registry));
+  return gateTo(await adapter.listener(), config, app.get(RateLimits));
 }

@@ -6,19 +6,21 @@ import { readEnvironment, type Settings } from './environment';
 const DAY_S = 24 * 60 * 60;
 const PRODUCTION_DRAIN_S = 5;
 
-/** Routes that one network address may call only so often. Contract §5. */
-export type RateLimitName = 'signup' | 'login' | 'refresh' | 'logout';
-
 const MINUTE_S = 60;
-const RATE_LIMITS: Record<RateLimitName, { requests: number; perS: number }[]> = {
-  signup: [
-    { requests: 5, perS: MINUTE_S },
-    { requests: 50, perS: DAY_S },
-  ],
-  login: [{ requests: 10, perS: MINUTE_S }],
-  refresh: [{ requests: 30, perS: MINUTE_S }],
-  logout: [{ requests: 30, perS: MINUTE_S }],
-};
+
+/** Every limit, as metrics and the headers of answers name it: docs/operations.md. */
+export const LIMITS = [
+  ...(['address', 'user', 'key', 'signup', 'guess-user', 'guess-address'] as const),
+  ...(['developer-signup', 'developer-signup-day', 'developer-login'] as const),
+  ...(['developer-refresh', 'developer-logout'] as const),
+] as const;
+
+export type LimitName = (typeof LIMITS)[number];
+
+/** How often something may be done in so many seconds; 0 for as often as one likes. */
+export type RateLimitsConfig = Readonly<
+  Record<LimitName, { readonly requests: number; readonly perS: number }>
+>;
 
 export type LogLevel = Settings['LOG_LEVEL'];
 
@@ -51,12 +53,15 @@ export interface Config extends DatabaseConfig {
   readonly refreshTtlS: number;
   /** Where the keys of the identity providers are fetched from. */
   readonly jwksUrls: { readonly apple: string; readonly google: string };
-  /** Wrong codes or passwords that one user, or one network address, may try a minute. */
-  readonly guessesPerUser: number;
-  readonly guessesPerAddress: number;
   /** Who may sign up as a developer: everybody, the first one only, or nobody. */
   readonly signup: 'open' | 'first' | 'closed';
-  readonly rateLimits: typeof RATE_LIMITS;
+  readonly rateLimits: RateLimitsConfig;
+  /** Whether each instance counts for itself, or all of them together. */
+  readonly rateLimitStore: 'local' | 'database';
+  /** How often an instance tells the others what it counted; 0 for never. */
+  readonly rateLimitIntervalMs: number;
+  /** Connections of clients that one instance takes at once; 0 for as many as come. */
+  readonly maxConnections: number;
   /** How many proxies in front are trusted, or which addresses; undefined for none. */
   readonly trustProxy: number | string | undefined;
   /** `*`, or the origins that browsers may call the client plane from. */
@@ -107,10 +112,11 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     sessionTtlS: values.SESSION_TTL_DAYS * DAY_S,
     refreshTtlS: values.REFRESH_TTL_DAYS * DAY_S,
     jwksUrls: { apple: values.APPLE_JWKS_URL, google: values.GOOGLE_JWKS_URL },
-    guessesPerUser: values.GUESSES_PER_USER,
-    guessesPerAddress: values.GUESSES_PER_ADDRESS,
     signup: values.SIGNUP,
-    rateLimits: RATE_LIMITS,
+    rateLimits: rateLimits(values),
+    rateLimitStore: values.RATE_LIMIT_STORE,
+    rateLimitIntervalMs: 1000,
+    maxConnections: values.MAX_CONNECTIONS,
     trustProxy: /^\d+$/.test(values.TRUST_PROXY ?? '') ? Number(values.TRUST_PROXY) : values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
     seedDemo: local,
@@ -130,6 +136,24 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
 /** As `loadConfig`, for a command that serves nobody and so needs no secret. @throws StartupError */
 export function loadDatabaseConfig(env: NodeJS.ProcessEnv = process.env): DatabaseConfig {
   return databaseConfig(readEnvironment(env));
+}
+
+/** Those of developers without a setting are the contract's. Contract §5. */
+function rateLimits(values: Settings): RateLimitsConfig {
+  const aMinute = (requests: number) => ({ requests, perS: MINUTE_S });
+  return {
+    address: aMinute(values.REQUESTS_PER_ADDRESS),
+    user: aMinute(values.REQUESTS_PER_USER),
+    key: aMinute(values.REQUESTS_PER_KEY),
+    signup: aMinute(values.SIGNUPS_PER_ADDRESS),
+    'guess-user': aMinute(values.GUESSES_PER_USER),
+    'guess-address': aMinute(values.GUESSES_PER_ADDRESS),
+    'developer-signup': aMinute(5),
+    'developer-signup-day': { requests: 50, perS: DAY_S },
+    'developer-login': aMinute(values.DEVELOPER_LOGINS_PER_ADDRESS),
+    'developer-refresh': aMinute(30),
+    'developer-logout': aMinute(30),
+  };
 }
 
 function databaseConfig(values: Settings): DatabaseConfig {

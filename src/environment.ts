@@ -10,6 +10,9 @@ const wholeNumber = (min: number, max: number) => {
   return z.coerce.number(message).int(message).min(min, message).max(max, message);
 };
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+/** What is counted in PostgreSQL is an integer. */
+const MOST_A_MINUTE = 1_000_000;
+const perMinute = () => wholeNumber(0, MOST_A_MINUTE);
 const httpUrl = () => z.url({ protocol: /^https?$/, error: 'must be an http or https URL' });
 /** As browsers send it: in small letters, without a path. Apps in a shell of their own have schemes of their own. */
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^\s/?#A-Z]+$/;
@@ -43,8 +46,15 @@ export const Environment = z.object({
   REFRESH_TTL_DAYS: wholeNumber(1, 3650).default(90),
   GOOGLE_JWKS_URL: httpUrl().default('https://www.googleapis.com/oauth2/v3/certs'),
   APPLE_JWKS_URL: httpUrl().default('https://appleid.apple.com/auth/keys'),
-  GUESSES_PER_USER: wholeNumber(1, 1_000_000).default(10),
-  GUESSES_PER_ADDRESS: wholeNumber(1, 1_000_000).default(100),
+  REQUESTS_PER_ADDRESS: perMinute().default(6000),
+  REQUESTS_PER_USER: perMinute().default(600),
+  REQUESTS_PER_KEY: perMinute().default(60_000),
+  SIGNUPS_PER_ADDRESS: perMinute().default(100),
+  GUESSES_PER_USER: wholeNumber(1, MOST_A_MINUTE).default(10),
+  GUESSES_PER_ADDRESS: wholeNumber(1, MOST_A_MINUTE).default(100),
+  DEVELOPER_LOGINS_PER_ADDRESS: wholeNumber(1, MOST_A_MINUTE).default(10),
+  RATE_LIMIT_STORE: z.enum(['local', 'database'], 'must be local or database').default('local'),
+  MAX_CONNECTIONS: wholeNumber(0, 1_000_000).default(10_000),
   SIGNUP: z.enum(['open', 'first', 'closed'], 'must be open, first or closed').default('first'),
   HTTP_ADAPTER: z.enum(['express', 'fastify'], 'must be express or fastify').default('express'),
   TRUST_PROXY: z.string().optional(),

@@ -45,6 +45,14 @@ interface Connection {
   isEnding: boolean;
 }
 
+interface ListenOptions {
+  host: string;
+  /** 0 lets the system choose. */
+  port: number;
+  /** One more is closed as soon as it comes; 0 or nothing for as many as come. */
+  maxConnections?: number;
+}
+
 /**
  * The listening socket, from before there is a database until the last answer has left.
  *
@@ -86,7 +94,8 @@ export class FrontDoor {
   }
 
   /** @returns the URL. @throws StartupError when the port is taken or the address is not of this machine */
-  async listen({ host, port }: { host: string; port: number }): Promise<string> {
+  async listen({ host, port, maxConnections = 0 }: ListenOptions): Promise<string> {
+    if (maxConnections > 0) this.server.maxConnections = maxConnections;
     try {
       await once(this.server.listen(port, host), 'listening');
     } catch (error) {

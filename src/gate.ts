@@ -6,40 +6,50 @@ import { explainFailure } from './common/failure';
 import { answerError } from './common/plain-answer';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 import type { Config } from './config';
-import { cameOverTls, trustedProxies } from './proxies';
+import { networkOf } from './limits/network';
+import { Quota } from './limits/quota';
+import type { RateLimits } from './limits/rate-limits.service';
+import { addressOf, cameOverTls, trustedProxies } from './proxies';
 import { admitInput, type AdmittedRequest } from './request-input';
 import { securityHeaders } from './security-headers';
 
 /** A request that says one of these twice means two things; which one counts must not depend on a proxy. */
 const SINGLE_HEADERS = ['host', 'x-api-key', 'authorization', 'idempotency-key', 'content-type'];
+/** What a browser's script may read of an answer. */
+const EXPOSED_HEADERS = [
+  ...['etag', 'x-request-id', 'idempotent-replayed'],
+  ...['retry-after', 'ratelimit', 'ratelimit-policy'],
+];
 const CLIENT_PLANE = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`, 'i');
+/** Whoever watches the server must be heard above those who flood it. */
+const UNLIMITED = /^\/(health\/(live|ready)|metrics)\/?$/i;
 /** As a proxy is asked: `GET http://host/path`. */
 const SCHEME_AND_HOST = /^https?:\/\/[^/?#]+/i;
 
 /**
- * All that holds for every request, whichever HTTP adapter routes it: security headers, CORS, the two base paths, body
- * limits, hostile input. What it refuses it answers itself, with the envelope; the rest goes to the `application`.
+ * All that holds for every request, whichever HTTP adapter routes it: security headers, CORS, the two base paths, how
+ * much one address may ask for, body limits, hostile input. What it refuses it answers itself, with the envelope; the rest
+ * goes to the `application`.
  *
  * @throws StartupError when `TRUST_PROXY` is neither a number nor addresses
  */
-export function gateTo(application: RequestListener, config: Config): RequestListener {
+export function gateTo(application: RequestListener, config: Config, limits: RateLimits): RequestListener {
   const trust = trustedProxies(config);
   const allowBrowsers = corsOf(config);
   return (incoming, response) => {
     const request = incoming as AdmittedRequest;
+    const path = resolveAddress(request);
+    response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
+    if (allowBrowsers(request, response, path)) return;
     const refuse = (error: unknown) => answerError(response, explainFailure(error), request.id);
-    try {
-      const path = resolveAddress(request);
-      response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
-      if (allowBrowsers(request, response, path)) return;
-      refuseUnclearHeaders(request);
-    } catch (error) {
-      refuse(error);
-      return;
-    }
-    admitInput(request, response, (error) =>
-      error === undefined ? application(request, response) : refuse(error),
-    );
+    request.quota = new Quota(limits, response, networkOf(addressOf(request, trust) ?? ''));
+    const admit = () => {
+      const fault = faultInHeaders(request);
+      if (fault) refuse(fault);
+      else admitInput(request, response, (error) => (error ? refuse(error) : application(request, response)));
+    };
+    if (UNLIMITED.test(path)) admit();
+    else request.quota.take('address').then(admit, refuse);
   };
 }
 
@@ -68,7 +78,7 @@ function corsOf({ corsOrigins }: Config) {
     origin: corsOrigins,
     methods: ['GET', 'POST', 'PATCH', 'PUT', 'DELETE'],
     allowedHeaders: ['x-api-key', 'authorization', 'content-type', 'if-none-match', 'idempotency-key'],
-    exposedHeaders: ['etag', 'x-request-id', 'idempotent-replayed', 'retry-after'],
+    exposedHeaders: EXPOSED_HEADERS,
     maxAge: 600,
   });
   return (request: AdmittedRequest, response: ServerResponse, path: string): boolean => {
@@ -79,13 +89,15 @@ function corsOf({ corsOrigins }: Config) {
   };
 }
 
-function refuseUnclearHeaders(request: IncomingMessage): void {
+function faultInHeaders(request: IncomingMessage): ApiError | undefined {
   // CORS has answered the browsers' own by now
-  if (request.method === 'OPTIONS') throw new ApiError('NOT_FOUND');
+  if (request.method === 'OPTIONS') return new ApiError('NOT_FOUND');
   if (request.headers.host === undefined && request.httpVersion === '1.1')
-    throw ApiError.invalidInput({ field: 'host', message: 'must be sent' });
+    return ApiError.invalidInput({ field: 'host', message: 'must be sent' });
   const areDistinct = Object.keys(request.headers).length * 2 === request.rawHeaders.length;
-  if (areDistinct) return;
+  if (areDistinct) return undefined;
   const twice = SINGLE_HEADERS.find((name) => (request.headersDistinct[name]?.length ?? 0) > 1);
-  if (twice !== undefined) throw ApiError.invalidInput({ field: twice, message: 'must be sent once' });
+  return twice === undefined
+    ? undefined
+    : ApiError.invalidInput({ field: twice, message: 'must be sent once' });
 }

@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
-import { Histogram, type Registry } from 'prom-client';
+import { Counter, Histogram, type Registry } from 'prom-client';
 import { methodOf, routeOf } from './route';
 
 const BUCKETS_S = [0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -36,6 +36,16 @@ export function measureRequests(server: Server, registry: Registry): void {
     const begin = performance.now();
     response.on('close', () => observerOf(request, response).observe((performance.now() - begin) / 1000));
   });
+}
+
+/** Counts the connections that a server closed at once, since it had as many as it may have. */
+export function countDroppedConnections(server: Server, registry: Registry): void {
+  const dropped = new Counter({
+    name: 'amba_connections_dropped_total',
+    help: 'Connections that were closed at once: MAX_CONNECTIONS were open.',
+    registers: [registry],
+  });
+  server.on('drop', () => dropped.inc());
 }
 
 type Observer = ReturnType<Histogram['labels']>;

@@ -2,6 +2,7 @@ import type { INestApplication } from '@nestjs/common';
 import { DocumentBuilder, SwaggerModule, type OpenAPIObject } from '@nestjs/swagger';
 import { API_KEY_SCHEME, DEVELOPER_SCHEME, SERVER_KEY_SCHEME, SESSION_SCHEME } from './auth/route.decorators';
 import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
+import { LIMIT_HEADERS, withLimits } from './limits/limits.docs';
 
 /** Swagger UI is there, and everything that it loads below it. */
 export const DOCS_PATH = 'docs';
@@ -66,11 +67,14 @@ export function openApiDocument(app: INestApplication): OpenAPIObject {
   const document = SwaggerModule.createDocument(app, settings, {
     operationIdFactory: (_controller, method) => method,
   });
-  const paths = Object.entries(document.paths).map(([path, item]) => [
-    VERSIONED_PATH.test(path) ? VERSION_PREFIX + path : path,
-    item,
-  ]);
-  return { ...document, paths: Object.fromEntries(paths) as OpenAPIObject['paths'] };
+  const paths = Object.entries(document.paths).map(([path, item]) =>
+    VERSIONED_PATH.test(path) ? [VERSION_PREFIX + path, withLimits(item)] : [path, item],
+  );
+  return {
+    ...document,
+    paths: Object.fromEntries(paths) as OpenAPIObject['paths'],
+    components: { ...document.components, headers: LIMIT_HEADERS },
+  };
 }
 
 /** Serves Swagger UI at `/docs` and the document at `/docs-json` and `/docs-yaml`. */

@@ -5,12 +5,15 @@ import type { ParsedUrlQuery } from 'node:querystring';
 import { ApiError } from './common/api-error';
 import { refuseHostileInput } from './common/hostile-input';
 import type { IdentifiedRequest } from './common/request-context';
+import type { Quota } from './limits/quota';
 
 /** A request as the gate hands it on, for the adapter to take up. */
 export interface AdmittedRequest extends IdentifiedRequest {
   /** In origin form, without the version prefix. */
   url: string;
   query: ParsedUrlQuery;
+  /** For the guards to take from. */
+  quota: Quota;
   /** Parsed, and free of what no route can mean; undefined when none was sent. */
   body?: unknown;
 }

@@ -29,11 +29,12 @@ interface Answer {
   body: string;
 }
 
-/** What a client makes of the bytes, without what differs from one answer to the next: ids that we made, and times. */
+/** What a client makes of the bytes, without what differs from one answer to the next: ids that we made, times, what is left of a limit. */
 function answersIn(received: string): Answer[] {
   return received
     .replaceAll(/(X-Request-Id: |"request_id":")[0-9a-f-]{36}/gi, '$1<id>')
     .replaceAll(/^Date: .*$/gim, 'Date: <date>')
+    .replaceAll(/;r=\d+;t=\d+/g, ';r=<left>;t=<seconds>')
     .replaceAll(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, '<time>')
     .split(/(?=HTTP\/1\.1 \d)/)
     .map((answer) => {

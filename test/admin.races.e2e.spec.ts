@@ -2,7 +2,7 @@ import { DeveloperSessionsService } from '../src/auth/developer-sessions.service
 import { DevelopersService } from '../src/developers/developers.service';
 import { ApiKeysService } from '../src/projects/api-keys.service';
 import { behind } from './support/behind';
-import { onWorld, tally, TESTER, useWorld, type Tenant } from './support/world';
+import { limitedTo, onWorld, tally, TESTER, useWorld, type Tenant } from './support/world';
 
 /** Admin writes that run into one another: each lock, seen by what is answered without it. */
 const world = useWorld({ signup: 'open' });
@@ -237,7 +237,7 @@ describe('a developer', () => {
   it('is guarded against guesses from many addresses', async () => {
     await onWorld(
       {
-        ...{ signup: 'open', trustProxy: 1, guessesPerUser: 3 },
+        ...{ signup: 'open', trustProxy: 1, ...limitedTo({ 'guess-user': 3 }) },
       },
       async (own) => {
         const { email, password } = credentials();
@@ -261,10 +261,7 @@ describe('a developer', () => {
         signup: 'open',
         rateLimits: {
           ...world.config.rateLimits,
-          signup: [
-            { requests: 100, perS: 60 },
-            { requests: 2, perS: 86_400 },
-          ],
+          'developer-signup-day': { requests: 2, perS: 86_400 },
         },
       },
       async (own) => {

@@ -1,6 +1,6 @@
-import { tally, useWorld, type Tenant } from './support/world';
+import { limitedTo, tally, useWorld, type Tenant } from './support/world';
 
-const world = useWorld({ guessesPerUser: 10, guessesPerAddress: 30, trustProxy: 1 });
+const world = useWorld({ ...limitedTo({ 'guess-user': 10, 'guess-address': 30 }), trustProxy: 1 });
 
 let tenant: Tenant;
 let address: { 'x-forwarded-for': string };
@@ -86,7 +86,7 @@ describe('sign-ups', () => {
 });
 
 describe('an address', () => {
-  const direct = useWorld({ guessesPerUser: 100, guessesPerAddress: 5 });
+  const direct = useWorld(limitedTo({ 'guess-user': 100, 'guess-address': 5 }));
 
   it('that no trusted proxy vouches for is the one of the connection', async () => {
     const player = await (await direct.tenant()).player();

@@ -7,6 +7,7 @@ import { statementsOf } from './support/plans';
 import { TcpProxy } from './support/tcp-proxy';
 import {
   cloneDatabase,
+  limitedTo,
   onWorld,
   startWorld,
   useWorld,
@@ -18,7 +19,7 @@ import {
 /** What `/metrics` tells of claims, promises, the database and the process. */
 
 const HOUR_MS = 3_600_000;
-const world = useWorld({ metricsToken: METRICS_TOKEN, guessesPerUser: 2 });
+const world = useWorld({ metricsToken: METRICS_TOKEN, ...limitedTo({ 'guess-user': 2 }) });
 
 let tenant: Tenant;
 let ada: Player;

@@ -15,6 +15,7 @@ const ANY: ErrorCode[] = [
   'INVALID_INPUT',
   'PAYLOAD_TOO_LARGE',
   'UNSUPPORTED_MEDIA_TYPE',
+  'RATE_LIMITED',
   'INTERNAL_ERROR',
   'SERVICE_UNAVAILABLE',
 ];
@@ -22,7 +23,6 @@ const KEY: ErrorCode[] = ['MISSING_API_KEY', 'INVALID_API_KEY', 'FORBIDDEN', ...
 const SESSION: ErrorCode[] = [...KEY, 'MISSING_SESSION', 'INVALID_TOKEN'];
 const DEVELOPER: ErrorCode[] = ['MISSING_SESSION', 'INVALID_TOKEN', 'FORBIDDEN', ...ANY];
 const PROJECT: ErrorCode[] = [...DEVELOPER, 'PROJECT_FORBIDDEN', 'NOT_FOUND'];
-const LIMITED: ErrorCode[] = ['RATE_LIMITED', ...ANY];
 
 /** The contract's answers, route by route. */
 const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
@@ -40,7 +40,6 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
       'CLAIM_LIMIT_REACHED',
       'INVALID_CODE',
       'IDEMPOTENCY_MISMATCH',
-      'RATE_LIMITED',
       'CLAIM_FAILED',
     ],
   },
@@ -52,11 +51,11 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'post /v1/client/auth/anonymous': { successes: ['201'], errors: [...KEY] },
   'post /v1/client/auth/email/signup': {
     successes: ['201'],
-    errors: [...KEY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS', 'RATE_LIMITED'],
+    errors: [...KEY, 'INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS'],
   },
   'post /v1/client/auth/email/login': {
     successes: ['200'],
-    errors: [...KEY, 'INVALID_CREDENTIALS', 'RATE_LIMITED'],
+    errors: [...KEY, 'INVALID_CREDENTIALS'],
   },
   'post /v1/client/auth/refresh': { successes: ['200'], errors: [...KEY, 'INVALID_TOKEN'] },
   'post /v1/client/auth/logout': { successes: ['200'], errors: [...KEY] },
@@ -73,11 +72,11 @@ const CONTRACT: Record<string, { successes: string[]; errors: ErrorCode[] }> = {
   'get /v1/client/config': { successes: ['200'], errors: KEY },
   'post /v1/auth/developer/signup': {
     successes: ['201'],
-    errors: [...LIMITED, 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS'],
+    errors: [...ANY, 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS'],
   },
-  'post /v1/auth/developer/login': { successes: ['200'], errors: [...LIMITED, 'INVALID_CREDENTIALS'] },
-  'post /v1/auth/developer/refresh': { successes: ['200'], errors: [...LIMITED, 'INVALID_TOKEN'] },
-  'post /v1/auth/developer/logout': { successes: ['200'], errors: LIMITED },
+  'post /v1/auth/developer/login': { successes: ['200'], errors: [...ANY, 'INVALID_CREDENTIALS'] },
+  'post /v1/auth/developer/refresh': { successes: ['200'], errors: [...ANY, 'INVALID_TOKEN'] },
+  'post /v1/auth/developer/logout': { successes: ['200'], errors: ANY },
   'get /v1/auth/developer/me': { successes: ['200'], errors: DEVELOPER },
   'post /v1/auth/developer/pat/rotate': { successes: ['201'], errors: DEVELOPER },
   'get /v1/auth/developer/audit-log': { successes: ['200'], errors: DEVELOPER },

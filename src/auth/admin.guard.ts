@@ -22,8 +22,13 @@ export class AdminGuard implements CanActivate {
     const access = accessOf(context, this.reflector);
     if (access !== 'developer' && access !== 'project') return true;
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    const token = bearerToken(request);
-    if (token === undefined) throw new ApiError('MISSING_SESSION', { message: SEND_TOKEN });
+    const bearer = bearerToken(request);
+    if (bearer === undefined) throw new ApiError('MISSING_SESSION', { message: SEND_TOKEN });
+    const token = this.credentials.adminTokenIn(bearer);
+    if (token === undefined) throw new ApiError('INVALID_TOKEN', { message: RENEW_TOKEN });
+    // before the database is asked
+    if (token.kind === 'developer') await request.quota.take('user', token.claims.developerId);
+    else await request.quota.take('key', token.secret);
     const identity = await this.credentials.ofAdmin(token);
     if (identity === undefined) throw new ApiError('INVALID_TOKEN', { message: RENEW_TOKEN });
     if (identity.kind === 'client_key') throw new ApiError('FORBIDDEN', { message: NO_CLIENT_KEY });

@@ -4,6 +4,7 @@ import { ApiError } from '../common/api-error';
 import { bearerToken, header } from '../common/request';
 import { noteOfRequest } from '../common/request-context';
 import { accessOf, needsClientKey } from './access';
+import { isWellFormedApiKey } from './api-key';
 import type { AuthenticatedRequest } from './authenticated-request';
 import { CredentialsService } from './credentials.service';
 
@@ -20,7 +21,12 @@ export class ApiKeyGuard implements CanActivate {
     const request = context.switchToHttp().getRequest<AuthenticatedRequest>();
     const key = header(request, 'x-api-key');
     if (!key) throw new ApiError('MISSING_API_KEY');
-    const identity = await this.credentials.ofClient(key, bearerToken(request));
+    if (!isWellFormedApiKey(key)) throw new ApiError('INVALID_API_KEY');
+    const session = this.credentials.sessionIn(bearerToken(request));
+    // before the database is asked; and the user first, so that nobody uses up the key's with what is refused
+    if (session) await request.quota.take('user', session.userId);
+    await request.quota.take('key', key);
+    const identity = await this.credentials.ofClient(key, session);
     if (identity === undefined) throw new ApiError('INVALID_API_KEY');
     noteOfRequest({ project_id: identity.key.projectId, key_id: identity.key.keyId });
     if (identity.key.keyType !== 'client') throw new ApiError('FORBIDDEN');

@@ -1,5 +1,6 @@
 import { Module } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
+import { LimitsModule } from '../limits/limits.module';
 import { AdminGuard } from './admin.guard';
 import { ApiKeyGuard } from './api-key.guard';
 import { CredentialsService } from './credentials.service';
@@ -11,6 +12,7 @@ import { SessionsService } from './sessions.service';
 
 /** Who is calling. The guards are global, in this order: a route is closed unless it says `@Public()`. */
 @Module({
+  imports: [LimitsModule],
   providers: [
     CredentialsService,
     SessionsService,

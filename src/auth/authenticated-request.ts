@@ -1,10 +1,13 @@
 import { createParamDecorator, type ExecutionContext } from '@nestjs/common';
 import type { RequestWithId } from '../common/request';
+import type { Quota } from '../limits/quota';
 import type { Actor, Developer } from './actor';
 import type { Caller } from './sessions.service';
 
 /** A request on its way through the guards. */
 export interface AuthenticatedRequest extends RequestWithId {
+  /** Set by the gate, which has counted the network address against it. */
+  quota: Quota;
   /** Set by `ApiKeyGuard`, and by `AdminGuard` on the routes of one project. */
   projectId?: string;
   /** Set by `ApiKeyGuard`, when a session that is good came along. */

@@ -7,8 +7,9 @@ import { sharedRead } from '../database/shared-read';
 import type { Actor, Developer } from './actor';
 import { digestOf, isWellFormedApiKey, type KeyType } from './api-key';
 import { DeveloperSessionsService } from './developer-sessions.service';
+import { verifyDeveloperToken, type DeveloperClaims } from './developer-token';
 import { isPersonalAccessToken } from './personal-access-token';
-import { verifySessionToken } from './session-token';
+import { verifySessionToken, type SessionClaims } from './session-token';
 import type { Caller } from './sessions.service';
 
 export interface ApiKeyIdentity {
@@ -37,6 +38,11 @@ export interface AdminIdentity {
   projectId?: string;
 }
 
+/** What a Bearer of the admin plane is, before anybody has looked whether it is known. */
+export type AdminToken =
+  | { kind: 'api_key' | 'personal_access_token'; secret: string }
+  | { kind: 'developer'; claims: DeveloperClaims };
+
 interface KeyUse {
   isUseNoted: boolean;
 }
@@ -50,11 +56,14 @@ export class CredentialsService {
     @Inject(CONFIG) private readonly config: Config,
   ) {}
 
+  /** What a session token says that we signed, revoked or not; undefined for none and for any other. */
+  sessionIn(token: string | undefined): SessionClaims | undefined {
+    return token === undefined ? undefined : verifySessionToken(token, this.config.sessionSecrets);
+  }
+
   /** Whose API key this is and whose session, in one look; undefined for a key as in `ofApiKey`. */
-  async ofClient(key: string, sessionToken?: string): Promise<ClientIdentity | undefined> {
-    if (!isWellFormedApiKey(key)) return undefined;
-    const claims = sessionToken && verifySessionToken(sessionToken, this.config.sessionSecrets);
-    const { projectId, sessionId, userId } = claims || {};
+  async ofClient(key: string, session?: SessionClaims): Promise<ClientIdentity | undefined> {
+    const { projectId, sessionId, userId } = session ?? {};
     const [row] = await sharedRead<ApiKeyIdentity & KeyUse & { userId: string | null }>(
       this.dataSource,
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
@@ -77,7 +86,6 @@ export class CredentialsService {
 
   /** Whose API key this is; undefined for one that is unknown, deactivated or of a deleted project. */
   async ofApiKey(key: string): Promise<ApiKeyIdentity | undefined> {
-    if (!isWellFormedApiKey(key)) return undefined;
     const [row] = await sharedRead<ApiKeyIdentity & KeyUse>(
       this.dataSource,
       `SELECT k.project_id AS "projectId", k.id AS "keyId", k.key_type AS "keyType", k.prefix,
@@ -90,19 +98,26 @@ export class CredentialsService {
     return row;
   }
 
+  /** What kind of token of the admin plane it is, as far as it tells itself; undefined for none of ours. */
+  adminTokenIn(token: string): AdminToken | undefined {
+    if (isWellFormedApiKey(token)) return { kind: 'api_key', secret: token };
+    if (isPersonalAccessToken(token)) return { kind: 'personal_access_token', secret: token };
+    const claims = verifyDeveloperToken(token, this.config.sessionSecrets);
+    return claims && { kind: 'developer', claims };
+  }
+
   /** Who administers with this token; `client_key` for a key of the wrong kind, undefined for an unknown one. */
-  async ofAdmin(token: string): Promise<AdminIdentity | { kind: 'client_key' } | undefined> {
-    if (isWellFormedApiKey(token)) {
-      const key = await this.ofApiKey(token);
+  async ofAdmin(token: AdminToken): Promise<AdminIdentity | { kind: 'client_key' } | undefined> {
+    if (token.kind === 'api_key') {
+      const key = await this.ofApiKey(token.secret);
       if (key?.keyType === 'client') return { kind: 'client_key' };
       return key && { kind: 'server_key', id: key.keyId, name: key.prefix, projectId: key.projectId };
     }
-    const isPat = isPersonalAccessToken(token);
-    const developer = isPat
-      ? await this.ofPersonalAccessToken(token)
-      : await this.developerSessions.identify(token);
-    const kind = isPat ? 'personal_access_token' : 'developer';
-    return developer && { kind, id: developer.id, name: developer.email, developer };
+    const developer =
+      token.kind === 'developer'
+        ? await this.developerSessions.identify(token.claims)
+        : await this.ofPersonalAccessToken(token.secret);
+    return developer && { kind: token.kind, id: developer.id, name: developer.email, developer };
   }
 
   /** A developer's own project, deleted or not; undefined for another's, and for none. */

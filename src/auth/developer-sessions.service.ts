@@ -8,7 +8,7 @@ import type { Developer } from './actor';
 import {
   signDeveloperTokens,
   verifyDeveloperRefreshToken,
-  verifyDeveloperToken,
+  type DeveloperClaims,
   type DeveloperRefreshClaims,
 } from './developer-token';
 import { decideRefresh } from './refresh-token';
@@ -56,10 +56,8 @@ export class DeveloperSessionsService {
     return this.sign({ developerId, sessionId: session.id, generation: 0 });
   }
 
-  /** The developer behind an access token; undefined when it is forged, expired or revoked. */
-  async identify(token: string): Promise<Developer | undefined> {
-    const claims = verifyDeveloperToken(token, this.config.sessionSecrets);
-    if (claims === undefined) return undefined;
+  /** The developer behind an access token that we signed; undefined when it is revoked. */
+  async identify(claims: DeveloperClaims): Promise<Developer | undefined> {
     const [row] = await this.dataSource.query<Developer[]>(
       `SELECT d.id, d.email FROM developer_sessions s JOIN developers d ON d.id = s.developer_id
         WHERE s.id = $1 AND d.id = $2 AND s.revoked_at IS NULL`,

@@ -1,10 +1,8 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
+import { Injectable } from '@nestjs/common';
 import { ApiError } from '../common/api-error';
 import type { ErrorCode } from '../common/error-catalogue';
-import { CONFIG, type Config } from '../config';
-
-const WINDOW_S = 60;
+import { networkOf } from '../limits/network';
+import { RateLimits } from '../limits/rate-limits.service';
 
 interface Guess {
   /** The answer that tells a guess was wrong. */
@@ -17,17 +15,11 @@ interface Guess {
 
 /**
  * Stops those who guess at codes and passwords. Only wrong guesses count, so that nobody else is held up: per minute
- * `GUESSES_PER_USER` for one subject and `GUESSES_PER_ADDRESS` for one address, on each instance.
+ * `GUESSES_PER_USER` for one subject and `GUESSES_PER_ADDRESS` for one address.
  */
 @Injectable()
 export class GuessLimiter {
-  private readonly bySubject: RateLimiterMemory;
-  private readonly byAddress: RateLimiterMemory;
-
-  constructor(@Inject(CONFIG) { guessesPerUser, guessesPerAddress }: Config) {
-    this.bySubject = new RateLimiterMemory({ points: guessesPerUser, duration: WINDOW_S });
-    this.byAddress = new RateLimiterMemory({ points: guessesPerAddress, duration: WINDOW_S });
-  }
+  constructor(private readonly limits: RateLimits) {}
 
   /**
    * Does the work unless too many guesses were wrong, and counts it if it turns out to be one more. Of many guesses at
@@ -37,29 +29,20 @@ export class GuessLimiter {
    */
   async limit<T>({ wrong, subject, address }: Guess, work: () => Promise<T>): Promise<T> {
     const counters = [
-      { limiter: this.bySubject, key: `${wrong}/${subject}` },
-      { limiter: this.byAddress, key: `${wrong}/${address}` },
-    ];
-    for (const { limiter, key } of counters) {
-      const state = await limiter.get(key);
-      if (state && state.remainingPoints <= 0) throw tooMany(state);
-    }
+      ['guess-user', `${wrong}/${subject}`],
+      ['guess-address', `${wrong}/${networkOf(address)}`],
+    ] as const;
+    await Promise.all(counters.map(([name, guesser]) => this.limits.assertRoom(name, guesser)));
     try {
       return await work();
     } catch (error) {
       if (error instanceof ApiError && error.code === wrong) {
-        for (const { limiter, key } of counters) await limiter.consume(key).catch(refuseTooMany);
+        for (const [name, guesser] of counters) {
+          const standing = await this.limits.consume(name, guesser);
+          if (standing?.isExceeded) throw this.limits.refusal(name, standing);
+        }
       }
       throw error;
     }
   }
-}
-
-function tooMany({ msBeforeNext }: RateLimiterRes): ApiError {
-  return new ApiError('RATE_LIMITED', { retryAfterS: Math.max(1, Math.ceil(msBeforeNext / 1000)) });
-}
-
-/** The library rejects with its state when the limit is reached, and with an error when it is broken. */
-export function refuseTooMany(reason: unknown): never {
-  throw reason instanceof RateLimiterRes ? tooMany(reason) : reason;
 }

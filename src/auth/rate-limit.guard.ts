@@ -1,41 +1,23 @@
-import { CanActivate, ExecutionContext, Inject, Injectable, SetMetadata } from '@nestjs/common';
+import { CanActivate, ExecutionContext, Injectable, SetMetadata } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
-import { CONFIG, type Config, type RateLimitName } from '../config';
+import type { LimitName } from '../config';
 import type { AuthenticatedRequest } from './authenticated-request';
-import { refuseTooMany } from './guess-limiter.service';
 
-const RATE_LIMIT = 'rateLimit';
+const RATE_LIMITS = 'rateLimits';
 
-/** Limits how often one network address may call the route, on each instance. Contract §5: 429, `Retry-After`. */
-export const RateLimited = (name: RateLimitName) => SetMetadata(RATE_LIMIT, name);
+/** Limits how often one network address may call the route, beside what it may call at all. */
+export const RateLimited = (...names: LimitName[]) => SetMetadata(RATE_LIMITS, names);
 
 /** First of the guards, so that requests which the others would refuse count too. */
 @Injectable()
 export class RateLimitGuard implements CanActivate {
-  private readonly limiters: Record<RateLimitName, RateLimiterMemory[]>;
-
-  constructor(
-    private readonly reflector: Reflector,
-    @Inject(CONFIG) { rateLimits }: Config,
-  ) {
-    const limitersOf = (name: RateLimitName) =>
-      rateLimits[name].map(
-        ({ requests, perS }) => new RateLimiterMemory({ points: requests, duration: perS }),
-      );
-    this.limiters = {
-      ...{ signup: limitersOf('signup'), login: limitersOf('login') },
-      ...{ refresh: limitersOf('refresh'), logout: limitersOf('logout') },
-    };
-  }
+  constructor(private readonly reflector: Reflector) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const name = this.reflector.get<RateLimitName | undefined>(RATE_LIMIT, context.getHandler());
-    if (name === undefined) return true;
-    const { ip } = context.switchToHttp().getRequest<AuthenticatedRequest>();
-    for (const limiter of this.limiters[name]) {
-      await limiter.consume(ip).catch(refuseTooMany);
-    }
+    const names = this.reflector.get<LimitName[] | undefined>(RATE_LIMITS, context.getHandler());
+    if (names === undefined) return true;
+    const { quota } = context.switchToHttp().getRequest<AuthenticatedRequest>();
+    for (const name of names) await quota.take(name);
     return true;
   }
 }

@@ -4,7 +4,7 @@ import { ApiErrors, ApiId } from '../common/api-docs';
 import type { ErrorCode } from '../common/error-catalogue';
 import { DeveloperOnly, KeyOnly, ProjectAdmin, Public } from './access';
 import { RateLimited } from './rate-limit.guard';
-import type { RateLimitName } from '../config';
+import type { LimitName } from '../config';
 
 /** Names of the security schemes in the OpenAPI document. */
 export const API_KEY_SCHEME = 'ApiKey';
@@ -13,10 +13,10 @@ export const DEVELOPER_SCHEME = 'Developer';
 export const SERVER_KEY_SCHEME = 'ServerKey';
 
 const KEY_ERRORS = ['MISSING_API_KEY', 'INVALID_API_KEY', 'FORBIDDEN'] as const;
-/** Refused or failed before the route is asked: a header that comes twice, a body that a GET has no use for. */
+/** Refused or failed before the route is asked: a header that comes twice, a body that a GET has no use for, too many requests. */
 const ANY_ROUTE = [
   ...(['INVALID_INPUT', 'PAYLOAD_TOO_LARGE', 'UNSUPPORTED_MEDIA_TYPE'] as const),
-  ...(['INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'] as const),
+  ...(['RATE_LIMITED', 'INTERNAL_ERROR', 'SERVICE_UNAVAILABLE'] as const),
 ];
 
 /** A client route: documents its two credentials and the codes it can answer with. The guards themselves are global. */
@@ -51,11 +51,9 @@ export const ProjectRoute = (...codes: ErrorCode[]) =>
     ApiId('projectId'),
     ApiSecurity({ [DEVELOPER_SCHEME]: [] }),
     ApiSecurity({ [SERVER_KEY_SCHEME]: [] }),
-    ApiErrors(
-      ...new Set([...ADMIN_ERRORS, 'PROJECT_FORBIDDEN', 'NOT_FOUND', ...codes, ...ANY_ROUTE] as const),
-    ),
+    ApiErrors(...ADMIN_ERRORS, 'PROJECT_FORBIDDEN', 'NOT_FOUND', ...codes, ...ANY_ROUTE),
   );
 
 /** A route without credentials that one network address may call only so often: signing up and in. */
-export const LimitedRoute = (limit: RateLimitName, ...codes: ErrorCode[]) =>
-  applyDecorators(Public(), RateLimited(limit), ApiErrors('RATE_LIMITED', ...codes, ...ANY_ROUTE));
+export const LimitedRoute = (limits: LimitName[], ...codes: ErrorCode[]) =>
+  applyDecorators(Public(), RateLimited(...limits), ApiErrors(...codes, ...ANY_ROUTE));

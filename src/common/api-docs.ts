@@ -105,7 +105,8 @@ export function ApiId(name: string) {
 }
 
 /** Documents each error code that a route can answer with, grouped by status, with an example of each. */
-export function ApiErrors(...codes: ErrorCode[]) {
+export function ApiErrors(...listed: ErrorCode[]) {
+  const codes = [...new Set(listed)];
   const statuses = [...new Set(codes.map((code) => ERROR_CATALOGUE[code].status))];
   return applyDecorators(
     ApiExtraModels(ErrorDto),

@@ -131,6 +131,7 @@ export const GUARDS: Record<string, string> = {
   projects_referral_code_length_range: 'b02c0e976d2e',
   projects_start_analytics: '21b26442a22f',
   'projects_start_analytics()': '4ea6b721354a',
+  rate_limits_pkey: '8f3ac67bcfcc',
   referral_claims_append_only: '09ce65791a52',
   referral_claims_code_fkey: '5ca735b7494e',
   referral_claims_not_oneself: '1410205fa2be',

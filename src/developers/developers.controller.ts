@@ -33,7 +33,12 @@ export class DevelopersController {
   ) {}
 
   @Post('signup')
-  @LimitedRoute('signup', 'WEAK_PASSWORD', 'SIGNUP_CLOSED', 'EMAIL_EXISTS')
+  @LimitedRoute(
+    ['developer-signup', 'developer-signup-day'],
+    'WEAK_PASSWORD',
+    'SIGNUP_CLOSED',
+    'EMAIL_EXISTS',
+  )
   @ApiOperation({
     summary: 'Sign up as a developer',
     description:
@@ -51,7 +56,7 @@ export class DevelopersController {
 
   @Post('login')
   @HttpCode(200)
-  @LimitedRoute('login', 'INVALID_CREDENTIALS')
+  @LimitedRoute(['developer-login'], 'INVALID_CREDENTIALS')
   @ApiOperation({ summary: 'Log in as a developer' })
   @ApiData(DeveloperSessionDto, { status: 200, description: 'The session.' })
   async logInDeveloper(
@@ -66,7 +71,7 @@ export class DevelopersController {
 
   @Post('refresh')
   @HttpCode(200)
-  @LimitedRoute('refresh', 'INVALID_TOKEN')
+  @LimitedRoute(['developer-refresh'], 'INVALID_TOKEN')
   @ApiOperation({
     summary: 'Exchange a refresh token',
     description:
@@ -79,7 +84,7 @@ export class DevelopersController {
 
   @Post('logout')
   @HttpCode(200)
-  @LimitedRoute('logout')
+  @LimitedRoute(['developer-logout'])
   @ApiOperation({ summary: 'End a session', description: 'Also when it is over already.' })
   @ApiData(DeveloperLoggedOutDto, { status: 200, description: 'The session is over.' })
   async logOutDeveloper(@Body() { refresh_token }: DeveloperRefreshDto): Promise<DeveloperLoggedOutDto> {

@@ -1,5 +1,6 @@
 import { DEVELOPER_REFRESH_TTL_S } from '../auth/developer-token';
 import type { Config } from '../config';
+import { LIMITS_TABLE } from '../limits/limits-table';
 import { endedSessions } from './ended-sessions';
 import { oldRows, type Removal } from './removal';
 
@@ -27,6 +28,7 @@ export function removalsOf({ retentionS, sessionTtlS }: Config): Removal[] {
     ...kept(integrityRuns, (keptS) => [
       oldRows({ table: 'integrity_runs', time: 'due_at', keptS, only: NOT_THE_LATEST }),
     ]),
+    oldRows({ table: LIMITS_TABLE, time: 'to_timestamp(expire / 1000.0)', keptS: 0 }),
   ];
 }
 

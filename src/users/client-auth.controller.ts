@@ -2,6 +2,7 @@ import { Body, Controller, HttpCode, Post } from '@nestjs/common';
 import { ApiBody, ApiOperation, ApiTags } from '@nestjs/swagger';
 import { ClientAddress, CurrentCaller, CurrentProject, MaybeCaller } from '../auth/authenticated-request';
 import { GuessLimiter } from '../auth/guess-limiter.service';
+import { RateLimited } from '../auth/rate-limit.guard';
 import { ClientRoute, KeyOnlyRoute } from '../auth/route.decorators';
 import { SessionsService, type Caller } from '../auth/sessions.service';
 import { ApiData } from '../common/api-docs';
@@ -28,6 +29,7 @@ export class ClientAuthController {
   ) {}
 
   @Post('anonymous')
+  @RateLimited('signup')
   @KeyOnlyRoute()
   @ApiOperation({
     summary: 'Begin without signing up',
@@ -44,7 +46,8 @@ export class ClientAuthController {
   }
 
   @Post('email/signup')
-  @KeyOnlyRoute('INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS', 'RATE_LIMITED')
+  @RateLimited('signup')
+  @KeyOnlyRoute('INVALID_EMAIL', 'WEAK_PASSWORD', 'USER_EXISTS')
   @ApiOperation({
     summary: 'Sign up with e-mail and password',
     description:
@@ -66,7 +69,7 @@ export class ClientAuthController {
 
   @Post('email/login')
   @HttpCode(200)
-  @KeyOnlyRoute('INVALID_CREDENTIALS', 'RATE_LIMITED')
+  @KeyOnlyRoute('INVALID_CREDENTIALS')
   @ApiOperation({ summary: 'Log in with e-mail and password' })
   @ApiData(SessionDto, { status: 200, description: 'The session.' })
   async logIn(

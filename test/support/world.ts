@@ -6,7 +6,7 @@ import { DataSource } from 'typeorm';
 import { AppModule } from '../../src/app.module';
 import { adapterOn, openApp } from '../../src/app.setup';
 import type { Actor } from '../../src/auth/actor';
-import { loadConfig, type Config } from '../../src/config';
+import { LIMITS, loadConfig, type Config, type LimitName, type RateLimitsConfig } from '../../src/config';
 import { CurrencyService, type NewCurrency } from '../../src/currency/currency.service';
 import { DevelopersService } from '../../src/developers/developers.service';
 import { FrontDoor } from '../../src/front-door';
@@ -22,12 +22,21 @@ import { Conformance } from './conformance';
 import { expectInvariants, expectInvariantsAt } from './invariants';
 import { Output } from './output';
 
-/** The sweeper stands still unless a test moves it, and nobody is taken for a guesser. */
-const UNLIMITED = [{ requests: 1e9, perS: 60 }];
+const MANY = 1e6;
+
+/** So much a minute, or in `perS`, of what is named, and as much as a test can ask for of everything else. */
+export function limitedTo(
+  requests: Partial<Record<LimitName, number>>,
+  perS = 60,
+): Pick<Config, 'rateLimits'> {
+  const limits = LIMITS.map((name) => [name, { requests: requests[name] ?? MANY, perS }]);
+  return { rateLimits: Object.fromEntries(limits) as RateLimitsConfig };
+}
+
+/** The sweeper stands still unless a test moves it, and nobody asks for too much. */
 const TEST_CONFIG: Partial<Config> = {
-  ...{ sweepIntervalMs: 0, integrityIntervalMs: 0, housekeepingIntervalMs: 0 },
-  ...{ guessesPerUser: 1e6, guessesPerAddress: 1e6 },
-  rateLimits: { signup: UNLIMITED, login: UNLIMITED, refresh: UNLIMITED, logout: UNLIMITED },
+  ...{ sweepIntervalMs: 0, integrityIntervalMs: 0, housekeepingIntervalMs: 0, rateLimitIntervalMs: 0 },
+  ...limitedTo({}),
 };
 
 /** Whom the audit log names for what a test sets up. */
@@ -229,7 +238,8 @@ export async function startWorld(
     logger: false,
   });
   door.open(await openApp(app, config));
-  const url = await door.listen({ host: '127.0.0.1', port: 0 });
+  const { maxConnections } = config;
+  const url = await door.listen({ host: '127.0.0.1', port: 0, maxConnections });
   conformance ??= new Conformance(openApiDocument(app));
   const world = new World(app, app.get(DataSource), { url, config }, conformance);
   return { world, close: () => app.close() };
