@@ -1347,6 +1347,10 @@ export type GetAuditLogErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1418,6 +1422,10 @@ export type GetDeveloperAuditLogErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1474,6 +1482,10 @@ export type GetConfigErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -1533,6 +1545,10 @@ export type ListProjectsErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1586,6 +1602,10 @@ export type CreateProjectErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -1644,6 +1664,10 @@ export type DeleteProjectErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1701,6 +1725,10 @@ export type GetProjectErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1757,6 +1785,10 @@ export type UpdateProjectErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -1824,6 +1856,10 @@ export type ListApiKeysErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1884,6 +1920,10 @@ export type CreateApiKeyErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -1941,6 +1981,10 @@ export type DeactivateApiKeyErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2197,6 +2241,10 @@ export type GetDeveloperErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2248,6 +2296,10 @@ export type RotatePatErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2298,6 +2350,10 @@ export type SignInAnonymouslyErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2464,6 +2520,10 @@ export type RefreshSessionErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2515,6 +2575,10 @@ export type LogOutErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2565,6 +2629,10 @@ export type SignInWithProviderErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2627,6 +2695,10 @@ export type LinkProviderErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2678,6 +2750,10 @@ export type GetMeErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2728,6 +2804,10 @@ export type UpdateMeErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2785,6 +2865,10 @@ export type OpenUserSessionErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2856,6 +2940,10 @@ export type ListUsersErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -2916,6 +3004,10 @@ export type DisableUserErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -2979,6 +3071,10 @@ export type EnableUserErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3035,6 +3131,10 @@ export type ListIdentityProvidersErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3094,6 +3194,10 @@ export type DeleteIdentityProviderErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3152,6 +3256,10 @@ export type SetIdentityProviderErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3202,6 +3310,10 @@ export type GetBalancesErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3266,6 +3378,10 @@ export type GetTransactionsErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `FETCH_FAILED`: The transactions could not be read. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3336,6 +3452,10 @@ export type ListCurrenciesErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3400,6 +3520,10 @@ export type CreateCurrencyErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3457,6 +3581,10 @@ export type DeleteCurrencyErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3519,6 +3647,10 @@ export type UpdateCurrencyErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3591,6 +3723,10 @@ export type GrantCurrencyErrors = {
      */
     422: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3661,6 +3797,10 @@ export type GetUserTransactionsErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `FETCH_FAILED`: The transactions could not be read. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3746,6 +3886,10 @@ export type ListRewardGrantsErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3822,6 +3966,10 @@ export type ExportRewardGrantsErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -3877,6 +4025,10 @@ export type GetRewardGrantErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3934,6 +4086,10 @@ export type ReplayRewardGrantsErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -3997,6 +4153,10 @@ export type ReplayRewardGrantErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4059,6 +4219,10 @@ export type CancelRewardGrantErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4116,6 +4280,10 @@ export type ReconcileErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4166,6 +4334,10 @@ export type GetMyCodeErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `RETRY_EXHAUSTED`: No free referral code was found in 5 tries. Try again.<br>`CREATE_FAILED`: The referral code could not be made. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -4316,6 +4488,10 @@ export type ListCodesErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4379,6 +4555,10 @@ export type CreateCodeErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `RETRY_EXHAUSTED`: No free referral code was found in 5 tries. Try again.<br>`INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -4447,6 +4627,10 @@ export type GetCodeStatsErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4504,6 +4688,10 @@ export type DeleteCodeErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -4567,6 +4755,10 @@ export type UpdateCodeErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4629,6 +4821,10 @@ export type EraseUserErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4686,6 +4882,10 @@ export type GetUserErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -4745,6 +4945,10 @@ export type ExportUserErrors = {
      */
     415: ErrorDto;
     /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
+    /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
     500: ErrorDto;
@@ -4801,6 +5005,10 @@ export type CheckIntegrityErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
@@ -4871,6 +5079,10 @@ export type GetAnalyticsErrors = {
      * `UNSUPPORTED_MEDIA_TYPE`: Send the body as application/json, in UTF-8, uncompressed.
      */
     415: ErrorDto;
+    /**
+     * `RATE_LIMITED`: Too many requests. Try again after Retry-After seconds.
+     */
+    429: ErrorDto;
     /**
      * `INTERNAL_ERROR`: Something went wrong here. Try again, and report the request_id if it lasts.
      */
