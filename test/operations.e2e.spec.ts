@@ -18,7 +18,7 @@ interface Step {
   shown: string;
 }
 
-/** The lines of the page that are typed, each with the answer shown under it. */
+/** The lines of the page that are typed, each with the answer shown under it. What needs Docker or a cluster is marked `bash`. */
 function stepsOf(markdown: string): Step[] {
   const blocks = [...markdown.matchAll(/^```(sh|console)\n([^]*?)^```$/gm)];
   return blocks.flatMap(([, language, text = '']) =>
