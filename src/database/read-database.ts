@@ -23,6 +23,8 @@ export class ReadDatabase implements OnApplicationShutdown {
   private readonly replica: Replica | undefined;
   private readonly reads: Counter<'answered_by'>;
   private restsUntil = 0;
+  /** When the replica was last seen to have everything; at the start it is given the benefit of the doubt. */
+  private seenAt = Date.now();
 
   constructor(
     @InjectDataSource() private readonly primary: DataSource,
@@ -68,14 +70,19 @@ export class ReadDatabase implements OnApplicationShutdown {
   private async caughtUp(replica: Replica): Promise<DataSource | undefined> {
     if (Date.now() < this.restsUntil) return undefined;
     try {
-      const found = await settledWithin(replica.caughtUp(PATIENCE_MS), PATIENCE_MS);
-      if (found === undefined)
-        throw new Error(`It is more than ${PATIENCE_MS} ms behind, or does not answer.`);
-      return found;
+      return await this.look(replica);
     } catch (error) {
       this.rest(error);
       return undefined;
     }
+  }
+
+  /** @throws Error when it has not caught up, or not answered, within a second */
+  private async look(replica: Replica): Promise<DataSource> {
+    const found = await settledWithin(replica.caughtUp(PATIENCE_MS), PATIENCE_MS);
+    if (found === undefined) throw new Error(`It is more than ${PATIENCE_MS} ms behind, or does not answer.`);
+    this.seenAt = Date.now();
+    return found;
   }
 
   private rest(reason: unknown): void {
@@ -84,19 +91,22 @@ export class ReadDatabase implements OnApplicationShutdown {
     this.restsUntil = Date.now() + REST_MS;
   }
 
+  private async lagS(replica: Replica): Promise<number> {
+    return this.look(replica).then(
+      () => 0,
+      () => (Date.now() - this.seenAt) / 1000,
+    );
+  }
+
   private showLag(registry: Registry): void {
     const { replica } = this;
     const lag = new Gauge({
       name: 'amba_replica_lag_seconds',
-      help: 'Age of the last change that the replica has, 0 when it has all; missing without one and while it does not answer.',
+      help: 'Since when the replica has not had all that the primary committed, 0 while it has. Missing without one.',
       registers: [registry],
-      async collect() {
-        const seconds = await settledWithin(
-          replica?.lagS().catch(() => undefined) ?? Promise.resolve(undefined),
-          PATIENCE_MS,
-        );
-        if (seconds === undefined) lag.remove({});
-        else lag.set(seconds);
+      collect: async () => {
+        if (replica === undefined) lag.remove({});
+        else lag.set(await this.lagS(replica));
       },
     });
   }

@@ -13,7 +13,6 @@ interface Mark {
 interface Look {
   is_replica: boolean;
   is_caught_up: boolean;
-  lag_s: number;
 }
 
 const MARK = `
@@ -21,8 +20,7 @@ const MARK = `
     FROM pg_control_system()`;
 const LOOK = `
   SELECT pg_is_in_recovery() AND system_identifier::text = $2 AND current_database() = $3 AS is_replica,
-         coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AS is_caught_up,
-         extract(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::float8 AS lag_s
+         coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AS is_caught_up
     FROM pg_control_system()`;
 
 /**
@@ -49,13 +47,6 @@ export class Replica {
       if (is_caught_up) return replica;
       if (Date.now() >= end) throw new Error(`It is more than ${patienceMs} ms behind.`);
     }
-  }
-
-  /** The age of its last change in seconds, 0 when it has all. @throws Error as `caughtUp` does */
-  async lagS(): Promise<number> {
-    const [replica, mark] = await Promise.all([this.connect(), this.mark()]);
-    const { is_caught_up, lag_s } = await look(replica, mark);
-    return is_caught_up ? 0 : lag_s;
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,4 @@
+import type { ChildProcess } from 'node:child_process';
 import {
   appendFileSync,
   chmodSync,
@@ -17,6 +18,7 @@ import { findInstallation, type Installation } from '../../src/database/embedded
 import { start, stop } from '../../src/database/embedded-cluster';
 import { EmbeddedPostgres } from '../../src/database/embedded-postgres';
 import { migrate } from '../../src/database/migrate';
+import { stopWhenWeAreKilled } from './watchdog';
 
 /** What belongs to the process that runs on a cluster, not to its data. */
 const OF_THE_PROCESS = ['postmaster.pid', 'postmaster.opts'];
@@ -27,7 +29,7 @@ export class PrimaryAndStandby {
     private readonly primary: EmbeddedPostgres,
     private readonly standby: Installation,
     readonly standbyUrl: string,
-    private readonly folders: string[],
+    private readonly guarded: { folder: string; watchdog: ChildProcess }[],
   ) {}
 
   static async start(): Promise<PrimaryAndStandby> {
@@ -48,7 +50,8 @@ export class PrimaryAndStandby {
     const url = new URL(primary.url);
     url.port = String(await freePort());
     await start(standby, Number(url.port));
-    return new PrimaryAndStandby(primary, standby, url.href, folders);
+    const guarded = folders.map((folder) => ({ folder, watchdog: stopWhenWeAreKilled(folder) }));
+    return new PrimaryAndStandby(primary, standby, url.href, guarded);
   }
 
   get primaryUrl(): string {
@@ -78,8 +81,11 @@ export class PrimaryAndStandby {
   async close(): Promise<void> {
     await this.stopStandby().catch(() => undefined);
     await this.primary.close();
-    for (const folder of [this.standby.home, ...this.folders])
+    rmSync(this.standby.home, { recursive: true, force: true });
+    for (const { folder, watchdog } of this.guarded) {
+      watchdog.kill();
       rmSync(folder, { recursive: true, force: true });
+    }
   }
 }
 
