@@ -17,9 +17,9 @@ describe('the house rules', () => {
   it.each<[string, RegExp, string[]]>([
     ['only config.ts reads the environment', /process\.env/, ['src/config.ts']],
     [
-      'only transaction.ts and shared-read.ts open a query runner',
+      'only transactions, shared reads and migrations open a query runner',
       /createQueryRunner/,
-      ['src/common/transaction.ts', 'src/database/shared-read.ts'],
+      ['src/common/transaction.ts', 'src/database/migrate.ts', 'src/database/shared-read.ts'],
     ],
     [
       'only transaction.ts begins and ends transactions',
@@ -45,10 +45,10 @@ describe('the house rules', () => {
 
   it('migrations are listed in the order of their names', () => {
     const files = readdirSync(join(ROOT, 'migrations'))
-      .filter((file) => file !== 'index.ts')
+      .filter((file) => /^\d+-/.test(file))
       .sort();
     const listed = [
-      ...readFileSync(join(ROOT, 'migrations/index.ts'), 'utf8').matchAll(/from '\.\/(.+)'/g),
+      ...readFileSync(join(ROOT, 'migrations/index.ts'), 'utf8').matchAll(/from '\.\/(\d+-.+)'/g),
     ].map(([, name]) => `${name}.ts`);
     expect(listed).toEqual(files);
   });

@@ -201,7 +201,7 @@ describe('CORS', () => {
       .expect(401);
     expect(headers['access-control-allow-origin']).toBe('*');
     expect(headers['access-control-expose-headers']).toBe(
-      'etag,x-request-id,idempotent-replayed,retry-after',
+      'etag,x-request-id,idempotent-replayed,retry-after,ratelimit,ratelimit-policy',
     );
   });
 

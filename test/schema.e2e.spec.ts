@@ -165,7 +165,7 @@ describe('the schema carries the tenant', () => {
 
 describe('the statements for Citus in docs/scaling.md', () => {
   it('place every table where its unique indexes and foreign keys fit', async () => {
-    expect(citusPlacements()).toHaveLength(27);
+    expect(citusPlacements()).toHaveLength(28);
     expect(await citusFaults(world.db)).toEqual([]);
   });
 

@@ -1,9 +1,9 @@
 /**
- * Tables that belong to no tenant: the tenants themselves, the developers who own them, and the records of
- * migrations and of checks.
+ * Tables that belong to no tenant: the tenants themselves, the developers who own them, the records of migrations and of
+ * checks, and who has asked how often.
  */
 export const GLOBAL_TABLES = [
-  ...['projects', 'migrations', 'integrity_runs'],
+  ...['projects', 'migrations', 'integrity_runs', 'rate_limits'],
   ...['developers', 'developer_sessions', 'personal_access_tokens', 'developer_audit_log'],
 ];
 
