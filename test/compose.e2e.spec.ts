@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Agent, request as httpRequest } from 'node:http';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { Haproxy, isHaproxyInstalled } from './support/haproxy';
 import { freePort, isPgBouncerInstalled, keepsPreparedStatements, PgBouncer } from './support/pgbouncer';
@@ -14,6 +15,8 @@ const read = (file: string) => readFileSync(join(FOLDER, file), 'utf8');
 const SECRET = 'a secret that only the tests know, 32+';
 const CLIENTS = 8;
 const PLAYERS = 200;
+/** Between two claims of a client: enough are under way at any time, and the machine has time for the rest. */
+const PAUSE_MS = 10;
 
 jest.setTimeout(120_000);
 
@@ -96,6 +99,7 @@ function load(url: string, players: Player[]) {
       const answer = await claim(url, player, agent).catch(String);
       if (answer.startsWith('201 ')) outcomes.claimed.add(player.id);
       else outcomes.failures.push(answer.replace(/"request_id.*/, ''));
+      await sleep(PAUSE_MS);
     }
     agent.destroy();
   };
