@@ -24,8 +24,7 @@ describe.each(RELEASES)('an upgrade from the release %s', (release) => {
   it('keeps its users, sessions, codes and claims, and pays what was promised before', async () => {
     const { url, known, drop } = await releasedDatabase(release);
     const { migrated } = await open(url);
-    expect(migrated.length).toBeGreaterThan(0);
-    expect(migrated).toEqual(migrations.map(({ name }) => name).slice(-migrated.length));
+    expect(migrated).toEqual(migrations.map(({ name }) => name).slice(migrations.length - migrated.length));
     const { world, close } = await startWorld(url, { sessionSecrets: [known.secret] });
     const auth = (path: string, body: object) =>
       world.http.post(`/v1/client/auth/${path}`).set('x-api-key', known.clientKey).send(body);

@@ -58,8 +58,13 @@ export class Cluster {
     ]);
     cluster.configure([`listen_addresses = '127.0.0.1'`, `unix_socket_directories = ''`, 'fsync = off']);
     cluster.configure(settings(cluster));
-    await cluster.start();
-    return cluster;
+    try {
+      await cluster.start();
+      return cluster;
+    } catch (error) {
+      await cluster.remove();
+      throw error;
+    }
   }
 
   /** Only its folder. */
