@@ -289,3 +289,14 @@ describe('the record of a check', () => {
       ]);
     }));
 });
+
+it('a count that instances share goes when its window is over', async () => {
+  const ms = Date.now();
+  await query(`INSERT INTO rate_limits (key, points, expire) VALUES ('over', 1, $1), ('not over', 1, $2)`, [
+    ms - 1_000,
+    ms + 1_000_000,
+  ]);
+  await removeDue(world);
+  expect(await query(`SELECT key FROM rate_limits`)).toEqual([{ key: 'not over' }]);
+  expect(errors).not.toHaveBeenCalled();
+});

@@ -1,6 +1,8 @@
-import { connect, type Socket } from 'node:net';
 import { once } from 'node:events';
-import type { Config } from '../src/config';
+import { readFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
+import { join } from 'node:path';
+import { LIMITS, type Config } from '../src/config';
 import { Settlement } from '../src/limits/settlement';
 import { SignInService } from '../src/users/sign-in.service';
 import { METRICS_TOKEN, movedBy, scrape } from './support/metrics';
@@ -278,6 +280,11 @@ describe('two instances on one database', () => {
       expect(await guess(one, 2)).toEqual({ '404 INVALID_CODE': 2 });
       expect(await guess(two, 2)).toEqual({ '404 INVALID_CODE': 1, '429 RATE_LIMITED': 1 });
       expect(await guess(one, 1)).toEqual({ '429 RATE_LIMITED': 1 });
+      // who has had all is remembered
+      const sent = jest.spyOn(one.db.logger, 'logQuery');
+      expect(await guess(one, 5)).toEqual({ '429 RATE_LIMITED': 5 });
+      expect(sent.mock.calls.filter(([text]) => text.includes('rate_limits'))).toEqual([]);
+      sent.mockRestore();
       const here = phone();
       expect([await signUp(one, here), await signUp(two, here)]).toEqual([{ '201': 1 }, { '201': 1 }]);
       expect([await signUp(one, here), await signUp(two, here)]).toEqual(
@@ -335,4 +342,11 @@ describe('two instances on one database', () => {
       expect(await ask(one, 1)).toEqual({ '429 RATE_LIMITED': 1 });
     });
   });
+});
+
+it('the operator finds every limit in the table of docs/operations.md', () => {
+  const page = readFileSync(join(__dirname, '../docs/operations.md'), 'utf8');
+  const [, table = ''] = /\| Limit \| Of \|.*?\n((?:\|.*\n)+)/.exec(page) ?? [];
+  const named = [...table.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell = '']) => cell.match(/[\w-]+/g));
+  expect(named.sort()).toEqual([...LIMITS].sort());
 });

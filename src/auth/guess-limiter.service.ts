@@ -32,7 +32,7 @@ export class GuessLimiter {
       ['guess-user', `${wrong}/${subject}`],
       ['guess-address', `${wrong}/${networkOf(address)}`],
     ] as const;
-    await Promise.all(counters.map(([name, guesser]) => this.limits.assertRoom(name, guesser)));
+    for (const [name, guesser] of counters) await this.limits.assertRoom(name, guesser);
     try {
       return await work();
     } catch (error) {
