@@ -5,11 +5,15 @@ const MAX_LENGTH = 64;
 /** Of 16-bit parts: providers give each customer a network of 64 bits at least. */
 const NETWORK_PARTS = 4;
 
+/** A connection that its client has closed has no address any more. */
+const GONE = 'gone';
+
 /**
  * Whom a network address stands for: an IPv4 address, also when it is written as IPv6; for IPv6 the network of 64 bits,
  * whose other addresses cost its owner nothing.
  */
-export function networkOf(address: string): string {
+export function networkOf(address: string | undefined): string {
+  if (address === undefined) return GONE;
   if (!address.includes(':')) return address.slice(0, MAX_LENGTH);
   try {
     const parsed = parse(address);
