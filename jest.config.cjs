@@ -1,4 +1,4 @@
-/** Nest 12 and jose are ES modules, which jest's own loader cannot require: they are compiled like our sources. */
+/** Nest 12 and jose are ES modules, and an exporter of OpenTelemetry imports as it runs: what jest's own loader cannot is compiled like our sources. */
 const transform = {
   '^.+\\.[mc]?[jt]s$': [
     '@swc/jest',
@@ -19,7 +19,9 @@ module.exports = {
   transform,
   // the generated client names its files as ES modules do
   moduleNameMapper: { '^(\\.{1,2}/.*(?:\\.gen|/index))\\.js$': '$1' },
-  transformIgnorePatterns: ['/node_modules/(?!(@nestjs|jose|fast-check|pure-rand)/)'],
+  transformIgnorePatterns: [
+    '/node_modules/(?!(@nestjs|jose|fast-check|pure-rand|@opentelemetry/otlp-exporter-base)/)',
+  ],
   testEnvironment: 'node',
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',

@@ -64,6 +64,8 @@ export interface Config extends DatabaseConfig {
   readonly maxConnections: number;
   /** How many proxies in front are trusted, or which addresses; undefined for none. */
   readonly trustProxy: number | string | undefined;
+  /** Whether the environment names a collector for traces. OpenTelemetry itself reads all that it says of it. */
+  readonly tracing: boolean;
   /** `*`, or the origins that browsers may call the client plane from. */
   readonly corsOrigins: '*' | string[];
   /** An empty embedded database outside production gets a demo project. */
@@ -119,6 +121,7 @@ export function loadConfig(env: NodeJS.ProcessEnv = process.env): Config {
     maxConnections: values.MAX_CONNECTIONS,
     trustProxy: /^\d+$/.test(values.TRUST_PROXY ?? '') ? Number(values.TRUST_PROXY) : values.TRUST_PROXY,
     corsOrigins: values.CORS_ORIGINS,
+    tracing: (values.OTEL_EXPORTER_OTLP_TRACES_ENDPOINT ?? values.OTEL_EXPORTER_OTLP_ENDPOINT) !== undefined,
     seedDemo: local,
     sweepIntervalMs: 1000,
     integrityIntervalMs: 1000 * values.INTEGRITY_INTERVAL_S,

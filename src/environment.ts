@@ -69,6 +69,8 @@ export const Environment = z.object({
     .regex(/^[\w.~+/=-]{32,}$/, 'must have at least 32 characters out of letters, digits and -._~+/=')
     .optional(),
   CORS_ORIGINS: origins().default('*'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: httpUrl().optional(),
+  OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: httpUrl().optional(),
 });
 
 export type Settings = z.infer<typeof Environment>;

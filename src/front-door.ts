@@ -16,6 +16,7 @@ import { answerError, answerJson } from './common/plain-answer';
 import { asRequest, noteOfRequest, type IdentifiedRequest } from './common/request-context';
 import { StartupError } from './common/startup-error';
 import type { RequestLog } from './http.log';
+import { traceRequest } from './http.tracing';
 import { bareSecurityHeaders } from './security-headers';
 
 const HEADERS_TIMEOUT_MS = 10_000;
@@ -84,7 +85,7 @@ export class FrontDoor {
     this.server.on('request', (incoming, response) =>
       asRequest(incoming, response, (request, facts) => {
         this.log?.watch(request, response, facts);
-        this.receive(request, response);
+        traceRequest(request, response, () => this.receive(request, response));
       }),
     );
     // node would answer these three on its own, without the envelope

@@ -2,10 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import type { RequestFacts } from './common/request-context';
 import { addressOf, type Trust } from './proxies';
-import { methodOf, routeOf } from './route';
-
-/** Asked every few seconds, by machines. */
-const PROBED = /^\/(health|metrics)(\/|$)/;
+import { methodOf, PROBED, routeOf } from './route';
 
 /** One line for each request, when its answer has left or its client has. It holds nothing that a client made up but its ids. */
 export class RequestLog {

@@ -33,7 +33,10 @@ export async function openLog({ production, logLevel }: Config): Promise<ServerL
     base: null,
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (level) => ({ level }) },
-    mixin: () => ({ request_id: currentRequest()?.request_id }),
+    mixin: () => {
+      const { request_id, trace_id } = currentRequest() ?? {};
+      return { request_id, trace_id };
+    },
   };
   return production ? openJson(options) : openPretty(options);
 }

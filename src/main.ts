@@ -12,6 +12,7 @@ import { FrontDoor } from './front-door';
 import { RequestLog } from './http.log';
 import { NestLog, openLog, type ServerLog } from './log';
 import { trustedProxies } from './proxies';
+import { startTracing } from './tracing';
 
 /** How long a shutdown may take after its drain. */
 const SHUTDOWN_LIMIT_MS = 20_000;
@@ -34,6 +35,7 @@ async function start(
   log: ServerLog,
   stopping: AbortSignal,
 ): Promise<(drainMs: number) => Promise<void>> {
+  const stopTracing = await startTracing(config);
   const door = new FrontDoor(new RequestLog(log.lines, trustedProxies(config)));
   const url = await door.listen(config);
   const database = await openDatabase(config, { role: 'server', log: log.say, signal: stopping });
@@ -43,6 +45,7 @@ async function start(
       await door.close(drainMs);
       await app.close();
       await database.close();
+      await stopTracing();
     };
   } catch (error) {
     await database.close();

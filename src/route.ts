@@ -4,6 +4,9 @@ import { VERSIONED_PATH, VERSION_PREFIX } from './common/version';
 /** Names are ours alone: what a client makes up would be another one each time. */
 const METHODS = new Set(['GET', 'HEAD', 'POST', 'PATCH', 'PUT', 'DELETE', 'OPTIONS']);
 
+/** What machines ask for every few seconds. */
+export const PROBED = /^\/(health|metrics)([/?]|$)/i;
+
 /** A request that a router gave to a route, as either HTTP adapter leaves it. */
 export interface RoutedRequest extends IncomingMessage {
   route?: { path: string };

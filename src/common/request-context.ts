@@ -10,6 +10,7 @@ export interface RequestFacts {
   user_id?: string;
   key_id?: string;
   developer_id?: string;
+  trace_id?: string;
   /** Of the error that it was answered with. */
   code?: ErrorCode;
 }

@@ -17,6 +17,8 @@ const LOCKS_LENGTH = 40;
 export class Flight {
   /** For pg, which sets it. */
   callback: ((error?: unknown) => void) | undefined;
+  /** What each of its statements comes to. */
+  readonly answers: Promise<QueryResult>[] = [];
   private readonly statements: PgQuery[] = [];
   /** The statement whose answer comes next. */
   private current = 0;
@@ -29,7 +31,7 @@ export class Flight {
    * @returns its answer. After a failure those that did not run fail with the same error.
    */
   add(text: string, values: unknown[], prepared?: PreparedStatement): Promise<QueryResult> {
-    return new Promise((resolve, reject) => {
+    const answer = new Promise<QueryResult>((resolve, reject) => {
       const settled: Settled = (error, result) => {
         if (error === null) return resolve(result);
         this.isSealed = true;
@@ -43,6 +45,12 @@ export class Flight {
       statement._result._types = this.types;
       this.statements.push(statement);
     });
+    this.answers.push(answer);
+    return answer;
+  }
+
+  get texts(): string[] {
+    return this.statements.map(({ text }) => text);
   }
 
   /** What to hand to pg: of one statement alone nothing is left to arrange. */

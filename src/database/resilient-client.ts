@@ -2,6 +2,7 @@ import type { Socket } from 'node:net';
 import { Client, type ClientConfig, type Connection, type QueryResult } from 'pg';
 import { isStalePlan } from '../common/database-error';
 import { Flight } from './flight';
+import { tracePacket } from './flight.tracing';
 import { PreparedStatements } from './prepared-statements';
 
 const TRANSACTION_ROLLBACK = '40000';
@@ -126,7 +127,9 @@ export class ResilientClient extends Client {
   private depart(): void {
     const { flight } = this;
     this.flight = undefined;
-    if (flight !== undefined) this.ask(flight.query);
+    if (flight === undefined) return;
+    tracePacket(flight);
+    this.ask(flight.query);
   }
 
   /** A transaction of its own, which ends with its Sync: it shares none, and a refusal has undone it. */

@@ -6,6 +6,7 @@ import type { Caller } from '../auth/sessions.service';
 import { ApiError } from '../common/api-error';
 import { CommitUnknownError, violatedRule } from '../common/database-error';
 import { asOne, sendTogether } from '../common/statements';
+import { traced } from '../common/tracing';
 import { commitWith, inTransaction } from '../common/transaction';
 import { RewardsService } from '../rewards/rewards.service';
 import type { RewardOutcome } from '../rewards/reward-grants';
@@ -78,7 +79,7 @@ export class ReferralsService {
         idempotencyKey === undefined ? undefined : { key: idempotencyKey, requestDigest: sha256(typed) },
     };
     try {
-      return await this.claimOrReplay(request);
+      return await traced('referrals.claim', () => this.claimOrReplay(request));
     } catch (error) {
       throw error instanceof ApiError
         ? error

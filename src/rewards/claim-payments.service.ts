@@ -4,6 +4,7 @@ import type { DataSource } from 'typeorm';
 import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
 import { Rounds } from '../common/rounds';
 import { sendTogether, type Statement } from '../common/statements';
+import { traced } from '../common/tracing';
 import { commitWith, inTransaction } from '../common/transaction';
 import { LedgerService, type CreditResult } from '../currency/ledger.service';
 import { owedFor, type RewardedClaim } from './owed';
@@ -51,7 +52,8 @@ export class ClaimPaymentsService {
   async pay(claim: RewardedClaim): Promise<RewardOutcome[]> {
     const currencies = new Set(owedFor(claim).map((owed) => owed.currency_code));
     if (currencies.size === 0) return [];
-    return this.rounds.join([claim.projectId, ...[...currencies].sort()].join(), claim);
+    const key = [claim.projectId, ...[...currencies].sort()].join();
+    return traced('rewards.pay', () => this.rounds.join(key, claim));
   }
 
   /** Claims of one project, each with its result. */

@@ -4,6 +4,7 @@ import type { DataSource, QueryRunner } from 'typeorm';
 import { backoffMs } from '../common/backoff';
 import { isDatabaseUnavailable, isLockTimeout } from '../common/database-error';
 import { asOne, sendTogether, type Rows, type Statement } from '../common/statements';
+import { traced } from '../common/tracing';
 import { inTransaction } from '../common/transaction';
 import { LedgerService, type CreditResult, type Locks } from '../currency/ledger.service';
 import * as promises from './reward-grants';
@@ -79,9 +80,11 @@ export class PaymentsService {
 
   /** @returns how many promises it took */
   private async payTogether({ by }: Batch, take: Batch['take'], now: Date): Promise<number> {
-    const results = await inTransaction(this.dataSource, async (queryRunner) =>
-      this.pay(queryRunner, await take(queryRunner), now),
-    );
+    const results = await inTransaction(this.dataSource, async (queryRunner) => {
+      const due = await take(queryRunner);
+      // most sweeps find nothing, and are no trace
+      return due.length > 0 ? traced(`rewards.${by}`, () => this.pay(queryRunner, due, now)) : [];
+    });
     this.metrics.count(by, results);
     return results.length;
   }

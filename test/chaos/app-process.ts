@@ -62,7 +62,12 @@ export class AppProcess {
     const log = openSync(this.how.log, 'a');
     const child = spawn(process.execPath, this.how.args, {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, HTTP_ADAPTER: process.env.HTTP_ADAPTER, ...this.how.env },
+      env: {
+        PATH: process.env.PATH,
+        HTTP_ADAPTER: process.env.HTTP_ADAPTER,
+        LOG_LEVEL: 'warn',
+        ...this.how.env,
+      },
       stdio: ['ignore', 'pipe', log],
     });
     closeSync(log);
