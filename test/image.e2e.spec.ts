@@ -167,7 +167,7 @@ describe('what the image starts, as its user and where nothing can be written', 
     } finally {
       server.kill('SIGKILL');
     }
-    expect(server.output).toMatch(/Stopped\.\n$/);
+    expect(server.output).toMatch(/"msg":"Stopped\."}\n$/);
     await database.drop();
   });
 });
