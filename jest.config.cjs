@@ -17,8 +17,8 @@ const transform = {
 module.exports = {
   testMatch: ['<rootDir>/test/**/*.spec.ts'],
   transform,
-  // the generated client names its files as ES modules do
-  moduleNameMapper: { '^(\\.{1,2}/.*(?:\\.gen|/index))\\.js$': '$1' },
+  // what is imported as ES modules are: files of the generated client, and what is loaded only when it is used
+  moduleNameMapper: { '^(\\.{1,2}/.*(?:\\.gen|/index|\\.setup))\\.js$': '$1' },
   transformIgnorePatterns: [
     '/node_modules/(?!(@nestjs|jose|fast-check|pure-rand|@opentelemetry/otlp-exporter-base)/)',
   ],
@@ -27,5 +27,6 @@ module.exports = {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   testTimeout: 30_000,
   // more than the two cores of a CI machine: much of the time is spent waiting for programs, locks and time limits
-  maxWorkers: 3,
+  maxWorkers: 4,
+  testSequencer: '<rootDir>/test/support/longest-first.cjs',
 };

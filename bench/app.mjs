@@ -50,7 +50,7 @@ export async function startApp(url, overrides) {
     ...{ sweepIntervalMs: 0, ...overrides },
   };
   const door = new FrontDoor();
-  const app = await NestFactory.create(AppModule.on(config, url), adapterOn(door.server, config), {
+  const app = await NestFactory.create(AppModule.on(config, url), await adapterOn(door.server, config), {
     ...{ bodyParser: false, logger: ['error'] },
   });
   door.open(await openApp(app, config));

@@ -2,25 +2,30 @@ import type { INestApplication } from '@nestjs/common';
 import type { RequestListener, Server } from 'node:http';
 import { Registry } from 'prom-client';
 import type { Config } from './config';
-import { ExpressOnServer } from './express.setup';
-import { FastifyOnServer } from './fastify.setup';
+import type { ExpressOnServer } from './express.setup';
+import type { FastifyOnServer } from './fastify.setup';
 import { gateTo } from './gate';
 import { countDroppedConnections, measureRequests } from './http.metrics';
 import { RateLimits } from './limits/rate-limits.service';
 import { serveDocs } from './openapi';
 import { trustedProxies } from './proxies';
 
-const ADAPTERS = { express: ExpressOnServer, fastify: FastifyOnServer };
-
-type Adapter = InstanceType<(typeof ADAPTERS)[Config['httpAdapter']]>;
+type Adapter = ExpressOnServer | FastifyOnServer;
 
 /**
- * The HTTP adapter of the setting `HTTP_ADAPTER`, on a server of ours, which may listen before there is an application.
+ * The HTTP adapter of the setting `HTTP_ADAPTER`, on a server of ours, which may listen before there is an application. The other
+ * one is not even loaded.
  *
  * @throws StartupError when `TRUST_PROXY` is neither a number nor addresses
  */
-export function adapterOn(server: Server, config: Config): Adapter {
-  return new ADAPTERS[config.httpAdapter](server, trustedProxies(config));
+export async function adapterOn(server: Server, config: Config): Promise<Adapter> {
+  const trust = trustedProxies(config);
+  if (config.httpAdapter === 'fastify') {
+    const { FastifyOnServer } = await import('./fastify.setup.js');
+    return new FastifyOnServer(server, trust);
+  }
+  const { ExpressOnServer } = await import('./express.setup.js');
+  return new ExpressOnServer(server, trust);
 }
 
 /** Initialises the application, on an `adapterOn` a server. @returns what that server's requests are given to */

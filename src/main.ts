@@ -55,7 +55,7 @@ async function start(
 
 async function serve({ config, log, door, database, url }: Server): Promise<INestApplication> {
   const module = AppModule.on(config, database.url);
-  const app = await NestFactory.create(module, adapterOn(door.server, config), {
+  const app = await NestFactory.create(module, await adapterOn(door.server, config), {
     bodyParser: false,
     abortOnError: false,
     logger: new NestLog(log.lines),

@@ -233,7 +233,7 @@ export async function startWorld(
     imports: [AppModule.on(config, isPooled ? pooled(databaseUrl) : databaseUrl)],
   }).compile();
   const door = new FrontDoor(new RequestLog(Output.log, trustedProxies(config)));
-  const app = module.createNestApplication(adapterOn(door.server, config), {
+  const app = module.createNestApplication(await adapterOn(door.server, config), {
     bodyParser: false,
     logger: false,
   });
