@@ -1,5 +1,5 @@
-import { readFileSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { ERROR_CATALOGUE } from '../src/common/error-catalogue';
 
 /** What the import rules of `.dependency-cruiser.cjs` cannot see. */
@@ -80,12 +80,64 @@ describe.each(['docs/threat-model.md', 'docs/reliability.md'])('%s', (name) => {
   });
 });
 
-describe('the README', () => {
-  const readme = () => readFileSync(join(ROOT, 'README.md'), 'utf8');
+describe('the pages', () => {
+  const pages = ['.', 'docs', 'docs/decisions', 'bench', 'client', 'test/chaos', 'test/releases'].flatMap(
+    (folder) =>
+      readdirSync(join(ROOT, folder))
+        .filter((file) => file.endsWith('.md'))
+        .map((file) => join(folder, file)),
+  );
+  const read = (path: string) => readFileSync(join(ROOT, path), 'utf8');
+  const withoutCode = (text: string) => text.replace(/^ *```[^]*?^ *```$/gm, '');
 
-  it('links to files that exist', () => {
-    for (const [, path] of readme().matchAll(/\]\((?!https?:|#)([^)#]+)\)/g)) {
-      expect(() => readFileSync(join(ROOT, path ?? ''))).not.toThrow();
+  /** As GitHub makes them of headings. */
+  const anchors = (path: string): string[] =>
+    [...withoutCode(read(path)).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+      heading
+        .toLowerCase()
+        .replace(/[^\w\- ]/g, '')
+        .replaceAll(' ', '-'),
+    );
+
+  it.each(pages)('%s links to what is there', (page) => {
+    for (const [, link = ''] of withoutCode(read(page)).matchAll(/\]\((?!https?:)([^)\s]+)\)/g)) {
+      const [path = '', anchor] = link.split('#', 2);
+      const target = path === '' ? page : join(dirname(page), path);
+      const isThere = existsSync(join(ROOT, target)) && (!anchor || anchors(target).includes(anchor));
+      expect({ link, isThere }).toEqual({ link, isThere: true });
     }
+  });
+
+  it('docs/operations.md and the alerts name files and headings that are there', () => {
+    const files = read('docs/operations.md').match(/(?<![\w/-])(deploy|monitoring)\/[\w./@-]+\w/g) ?? [];
+    // deploy/compose/secrets is made by the page
+    const given = files.filter((file) => file !== 'deploy/compose/secrets');
+    expect(files.length).toBeGreaterThan(12);
+    for (const file of given)
+      expect({ file, isThere: existsSync(join(ROOT, file)) }).toEqual({ file, isThere: true });
+    const headings = [...read('monitoring/alerts.yml').matchAll(/runbook_url: docs\/operations\.md#(\w+)/g)];
+    expect(anchors('docs/operations.md')).toEqual(
+      expect.arrayContaining(headings.map(([, anchor]) => anchor)),
+    );
+  });
+});
+
+describe('what a Debian server reads', () => {
+  const read = (path: string) => readFileSync(join(ROOT, 'deploy', path), 'utf8');
+
+  it('has the pooler of the containers, but for addresses', () => {
+    const settings = (file: string) =>
+      [...read(file).matchAll(/^(\w+) = (.*)$/gm)].filter(
+        ([, name = '']) => !/^(amba|listen_addr|unix_socket_dir|auth_file|logfile|pidfile)$/.test(name),
+      );
+    expect(settings('debian/pgbouncer.ini').map(([line]) => line)).toEqual(
+      settings('compose/pgbouncer.ini').map(([line]) => line),
+    );
+  });
+
+  it('gives an instance longer to stop than it may take', () => {
+    const [, seconds] = /^TimeoutStopSec=(\d+)$/m.exec(read('debian/amba@.service')) ?? [];
+    // SHUTDOWN_DRAIN_S in production, and what a shutdown may take after it
+    expect(Number(seconds)).toBeGreaterThanOrEqual(5 + 20);
   });
 });
