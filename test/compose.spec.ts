@@ -89,8 +89,15 @@ it('has two instances, which the proxy knows and which wait for the migration', 
   const asked = [...configuration.matchAll(/"\$\{(\w+)\}"/g)].map(([, name]) => name);
   expect(asked.sort()).toEqual(Object.keys(proxy?.environment ?? {}).sort());
   for (const [, { depends_on }] of api)
-    expect(depends_on).toEqual({ migrate: { condition: 'service_completed_successfully' } });
-  expect(migrate).toMatchObject({ command: ['node', 'dist/src/migrate.js'], restart: 'no' });
+    expect(depends_on).toEqual({
+      migrate: { condition: 'service_completed_successfully' },
+      pgbouncer: { condition: 'service_healthy' },
+    });
+  expect(migrate).toMatchObject({
+    command: ['node', 'dist/src/migrate.js'],
+    restart: 'no',
+    environment: { DATABASE_URL_FILE: '/run/secrets/migration-url' },
+  });
 });
 
 it('gives an instance settings that there are, and the time that its shutdown may take', () => {

@@ -24,4 +24,5 @@ case "$password" in *[!A-Za-z0-9._~-]*)
 esac
 keep session-secret "${SESSION_SECRET:-$(random)}"
 keep database-url "postgres://amba:$password@pgbouncer:6432/amba"
+keep migration-url "postgres://amba:$password@postgres:5432/amba"
 keep pgbouncer-users "\"amba\" \"$password\""
