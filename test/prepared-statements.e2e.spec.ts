@@ -5,6 +5,7 @@ import { inTransaction } from '../src/common/transaction';
 import { dataSourceOptions } from '../src/database/data-source-options';
 import { MAX_PREPARED } from '../src/database/prepared-statements';
 import { PaymentsService } from '../src/rewards/payments.service';
+import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, onWorld, tally, type Tenant, type World } from './support/world';
 
 /** What is prepared on a connection, and what becomes of it when a migration makes it stale. */
@@ -14,7 +15,7 @@ let db: DataSource;
 
 const POOL_SIZE = 5;
 
-const open = async (settings: { poolSize?: number; preparedStatements?: boolean } = {}) =>
+const open = async (settings: { url?: string; poolSize?: number; preparedStatements?: boolean } = {}) =>
   new DataSource(dataSourceOptions({ url: database.url, poolSize: 1, ...settings })).initialize();
 
 const read = (on: DataSource | QueryRunner) => on.query(`SELECT * FROM wells WHERE name = $1`, ['a']);
@@ -62,6 +63,28 @@ describe('statements with values', () => {
     expect(await names()).toEqual([{ name: 7 }]);
     expect(described).toBe(2);
     await queryRunner.release();
+  });
+
+  it('that were to be prepared with one that failed are closed before they are prepared, since a pooler may know them', async () => {
+    const proxy = await TcpProxy.to(database.url);
+    const link = await open({ url: proxy.url });
+    const closed: string[] = [];
+    proxy.onClientData = (chunk) => {
+      closed.push(...(chunk.toString('latin1').match(/C[^]{4}Samba_\w+(?=\0)/g) ?? []));
+      return 'forward';
+    };
+    try {
+      const failing = inTransaction(link, (queryRunner) =>
+        Promise.all([queryRunner.query(`SELECT 1 / $1::int`, [0]), read(queryRunner)]),
+      );
+      await expect(failing).rejects.toMatchObject({ code: '22012' });
+      expect(closed).toEqual([]);
+      for (let time = 0; time < 2; time += 1) expect(await read(link)).toEqual([{ name: 'a' }]);
+      expect(closed).toHaveLength(1);
+    } finally {
+      await link.destroy();
+      await proxy.down();
+    }
   });
 
   it('are not, if so set', async () => {

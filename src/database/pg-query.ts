@@ -5,6 +5,7 @@ import type { Columns, PreparedStatement } from './prepared-statements';
 export type Connection = Omit<PgConnection, 'sync' | 'describe'> & {
   sync: () => void;
   describe: (portal: unknown) => void;
+  parsedStatements: Record<string, string>;
   submittedNamedStatements: Record<string, string>;
 };
 
@@ -41,7 +42,12 @@ export class DescribedOnce extends PgQuery {
   }
 
   override prepare(connection: Connection): void {
-    const { columns } = this.statement;
+    const { columns, isInDoubt, name } = this.statement;
+    if (isInDoubt) {
+      this.statement.isInDoubt = false;
+      // no error where there is none; PgBouncer refuses a name that it thinks is there
+      connection.close({ type: 'S', name }, false);
+    }
     if (columns === undefined) return super.prepare(connection);
     const { describe } = connection;
     connection.describe = noop;
@@ -61,5 +67,10 @@ export class DescribedOnce extends PgQuery {
       this.statement.columns = { fields, _parsers, _prebuiltEmptyResultObject };
     }
     super.handleCommandComplete(message, connection);
+  }
+
+  override handleError(error: unknown, connection: Connection): void {
+    if (connection.parsedStatements[this.statement.name] === undefined) this.statement.isInDoubt = true;
+    super.handleError(error, connection);
   }
 }

@@ -21,6 +21,8 @@ export interface PreparedStatement {
   readonly text: string;
   /** What its rows are made of, once they were described. The server refuses it when that changes. */
   columns?: Columns;
+  /** It was to be prepared together with something that failed: a pooler on the way may know it, the server does not. */
+  isInDoubt?: boolean;
 }
 
 /** Counts how often a statement turned out to be stale. What was prepared before is not used again, on any connection. */
