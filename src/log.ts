@@ -46,6 +46,8 @@ export async function openLog({ production, logLevel }: Config): Promise<ServerL
 function openJson(options: LoggerOptions): ServerLog {
   const stdout = pino.destination({ fd: STDOUT, sync: false, ...BATCH, maxLength: MAX_UNREAD_BYTES });
   const lines = pino(options, stdout);
+  // a full disk: what could not be written is tried again with the next lines
+  stdout.on('error', () => undefined);
   let lost = 0;
   stdout.on('drop', () => (lost += 1));
   stdout.on('drain', () => {

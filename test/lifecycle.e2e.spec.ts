@@ -1,11 +1,13 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { open } from 'node:fs/promises';
 import { Agent, request as httpRequest } from 'node:http';
 import { connect, createServer, type AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'pg';
 import { FrontDoor } from '../src/front-door';
-import { usePrograms, type Program } from './support/process';
+import { Program, usePrograms } from './support/process';
 import { TcpProxy } from './support/tcp-proxy';
 import { cloneDatabase, startWorld, type Player, type World } from './support/world';
 
@@ -105,7 +107,8 @@ describe('a server that is started before its database', () => {
     await proxy.down();
     const port = await freePort();
     const url = `http://127.0.0.1:${port}`;
-    const server = run('main', { DATABASE_URL: proxy.url, SESSION_SECRET: SECRET, PORT: port });
+    const env = { NODE_ENV: 'production', SHUTDOWN_DRAIN_S: '0', SESSION_SECRET: SECRET, PORT: port };
+    const server = run('main', { ...env, DATABASE_URL: proxy.url });
     await server.says('try 1');
     expect(await send(`${url}/health/live`)).toMatchObject({ status: 200, body: { data: { status: 'ok' } } });
     for (const path of ['/health/ready', '/v1/client/currencies', '/docs']) {
@@ -121,6 +124,11 @@ describe('a server that is started before its database', () => {
     expect((await send(`${url}/v1/client/currencies`)).body.error.code).toBe('MISSING_API_KEY');
     server.kill('SIGTERM');
     expect(await server.exit).toBe(0);
+    const lines = server.output.trim().split('\n');
+    const requests = lines.map((line) => JSON.parse(line)).filter(({ status }) => status !== undefined);
+    // those to /health are no more worth telling than when it is ready
+    const told = requests.map(({ msg }) => msg);
+    expect(told).toEqual(['GET none 503', 'GET none 503', 'GET /v1/client/currencies 401']);
     await proxy.down();
     await database.drop();
   });
@@ -265,6 +273,26 @@ describe('SIGTERM under load', () => {
       await finish();
     },
   );
+});
+
+(existsSync('/dev/full') ? it : it.skip)('a server whose log is on a full disk serves on', async () => {
+  const database = await cloneDatabase();
+  const full = await open('/dev/full', 'w');
+  const port = await freePort();
+  const env = { DATABASE_URL: database.url, SESSION_SECRET: SECRET, NODE_ENV: 'production', PORT: port };
+  const server = new Program('main', { ...env, SHUTDOWN_DRAIN_S: '0' }, [], { stdout: full.fd });
+  const status = (path: string) => send(`http://127.0.0.1:${port}${path}`).then((answer) => answer.status);
+  await until(() =>
+    status('/health/ready').then(
+      (found) => found === 200,
+      () => false,
+    ),
+  );
+  for (let i = 0; i < 20; i += 1) expect(await status('/nothing')).toBe(404);
+  server.kill('SIGTERM');
+  expect([await server.exit, server.output]).toEqual([0, '']);
+  await full.close();
+  await database.drop();
 });
 
 describe('a closing server', () => {

@@ -46,6 +46,8 @@ export function postmasterPid(dataDir: string): number | undefined {
 export interface Place {
   folder?: string;
   uid?: number;
+  /** A file descriptor to write to, instead of to the test. */
+  stdout?: number;
 }
 
 /** One of the built programs as its own process, with no environment but what the test gives. */
@@ -58,12 +60,12 @@ export class Program {
     name: 'main' | 'cli' | 'migrate',
     env: Record<string, string>,
     args: string[] = [],
-    { folder = ROOT, uid }: Place = {},
+    { folder = ROOT, uid, stdout }: Place = {},
   ) {
     this.child = spawn(process.execPath, [join(folder, 'dist/src', `${name}.js`), ...args], {
       ...{ cwd: folder, uid, gid: uid },
       env: { PATH: process.env.PATH, HTTP_ADAPTER: process.env.HTTP_ADAPTER, ...env },
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', stdout ?? 'pipe', 'pipe'],
     });
     for (const stream of [this.child.stdout, this.child.stderr]) {
       stream?.on('data', (chunk) => (this.output += String(chunk)));
