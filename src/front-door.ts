@@ -41,7 +41,7 @@ const READY = /^\/health\/ready\/?$/i;
 
 interface Connection {
   /** Requests without an answer. */
-  waiting: number;
+  readonly waiting: Set<ServerResponse>;
   /** An answer says that it is the last one. What comes after it is not done: nobody would hear of it. */
   isEnding: boolean;
 }
@@ -78,8 +78,12 @@ export class FrontDoor {
   constructor(private readonly log?: RequestLog) {
     this.server.on('connection', (socket) => {
       this.accepted += 1;
-      this.connections.set(socket, { waiting: 0, isEnding: false });
-      socket.on('close', () => this.connections.delete(socket));
+      const waiting = new Set<ServerResponse>();
+      this.connections.set(socket, { waiting, isEnding: false });
+      socket.on('close', () => {
+        this.connections.delete(socket);
+        waiting.forEach(endUnheard);
+      });
     });
     this.server.setTimeout(DEAF_TIMEOUT_MS, (socket) => this.cutIfUseless(socket));
     this.server.on('request', (incoming, response) =>
@@ -148,21 +152,22 @@ export class FrontDoor {
 
   /** Nothing moved for a while: neither an answer that we are still working on, nor a kept connection in its time. */
   private cutIfUseless(socket: Socket): void {
-    if (this.connections.get(socket)?.waiting === 0 || socket.writableLength > 0) socket.destroy();
+    if (this.connections.get(socket)?.waiting.size === 0 || socket.writableLength > 0) socket.destroy();
   }
 
   private receive(request: IdentifiedRequest, response: ServerResponse): void {
     const { socket } = request;
     const connection = this.connections.get(socket);
     if (connection === undefined) return;
-    connection.waiting += 1;
-    response.on('close', () => (connection.waiting -= 1));
+    const { waiting } = connection;
+    waiting.add(response);
+    response.on('close', () => waiting.delete(response));
     if (connection.isEnding) {
-      if (connection.waiting > MAX_IGNORED) socket.destroy();
+      if (waiting.size > MAX_IGNORED) socket.destroy();
       return;
     }
     // node runs all requests that arrive together
-    const isTooMany = connection.waiting > MAX_WAITING;
+    const isTooMany = waiting.size > MAX_WAITING;
     if (isTooMany || this.closing) {
       connection.isEnding = true;
       response.setHeader('Connection', 'close');
@@ -195,6 +200,11 @@ export class FrontDoor {
     });
     writeError(socket, error, request_id);
   }
+}
+
+/** Node tells it to the answer whose turn it is, and to none that waits behind it. */
+function endUnheard(response: ServerResponse): void {
+  if (response.socket === null) response.emit('close');
 }
 
 function cannotListen(error: NodeJS.ErrnoException, host: string, port: number): StartupError {

@@ -15,6 +15,8 @@ export class RequestLog {
   watch(request: IncomingMessage, response: ServerResponse, facts: RequestFacts): void {
     if (!this.log.isLevelEnabled('info')) return;
     const begin = performance.now();
+    // by what was asked for: before the database is there no route takes it
+    const level = PROBED.test(request.url ?? '') ? 'debug' : 'info';
     // a socket that is closed has none
     const address = addressOf(request, this.trust);
     response.on('close', () => {
@@ -22,7 +24,6 @@ export class RequestLog {
       const route = routeOf(request);
       const status = response.writableFinished ? response.statusCode : null;
       const duration_ms = Math.round((performance.now() - begin) * 10) / 10;
-      const level = PROBED.test(route) ? 'debug' : 'info';
       const { request_id, ...known } = facts;
       this.log[level](
         { request_id, method, route, status, duration_ms, address, ...known },

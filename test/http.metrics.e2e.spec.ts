@@ -103,7 +103,7 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
     expect(await counted(requests)).toEqual({
       ...{ 'POST none 413': 1, 'OPTIONS none 204': 1, 'GET none 404': 1, 'other none 404': 1 },
       // the eleventh that waits is refused, with which the connection ends: the twelfth is never begun
-      ...{ 'GET /health/live 200': 10, 'GET none 429': 1 },
+      ...{ 'GET /health/live 200': 10, 'GET none 429': 1, 'GET none none': 1 },
     });
   });
 
@@ -160,7 +160,7 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
       return output.requests;
     }
 
-    const line = (method: string, route: string, status: number, more: object = {}) => ({
+    const line = (method: string, route: string, status: number | null, more: object = {}) => ({
       ...{ level: 30, time: expect.any(Number), pid: process.pid, hostname: expect.any(String) },
       ...{ msg: `${method} ${route} ${status}`, method, route, status, duration_ms: expect.any(Number) },
       ...{ address: '127.0.0.1', request_id: expect.stringMatching(/^[\da-f-]{36}$/), ...more },
@@ -200,7 +200,7 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
 
     it('also of what is refused before it is routed, or could not be read', async () => {
       const key = tenant.clientKey;
-      const lines = await logged(15, async () => {
+      const lines = await logged(16, async () => {
         const large = JSON.stringify({ code: 'A'.repeat(17_000) });
         await world.http.post(CLAIM).set('content-type', 'application/json').send(large).expect(413);
         await world.http.get('/nothing').set('x-request-id', key).expect(404);
@@ -214,7 +214,9 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
         line('GET', 'none', 404, { code: 'NOT_FOUND' }),
         line('other', 'none', 404, { code: 'NOT_FOUND' }),
         ...Array(10).fill(line('GET', '/health/live', 200, { level: 20 })),
-        line('GET', 'none', 429, { code: 'RATE_LIMITED' }),
+        line('GET', 'none', 429, { level: 20, code: 'RATE_LIMITED' }),
+        // which waited behind it, and heard nothing
+        line('GET', 'none', null, { level: 20, msg: 'GET none cut off' }),
         {
           ...{ level, time, pid, hostname, address, request_id },
           ...{ status: 400, code: 'INVALID_INPUT', msg: 'unreadable 400' },
