@@ -1,6 +1,7 @@
 import { Registry } from 'prom-client';
-import type { DataSource } from 'typeorm';
+import { DataSource, type DataSourceOptions } from 'typeorm';
 import { ReadDatabase } from '../src/database/read-database';
+import { Replica } from '../src/database/replica';
 import { expectInvariants } from './support/invariants';
 import { METRICS_TOKEN, movedBy, scrape } from './support/metrics';
 import { PrimaryAndStandby } from './support/standby';
@@ -177,4 +178,16 @@ it('without it everything is answered, by the primary', async () => {
   const metrics = await scrape(world);
   expect(metrics.value('amba_replica_lag_seconds')).toBeGreaterThan(0);
   expect(metrics.value('amba_database_up')).toBe(1);
+  await servers.startStandby();
+});
+
+it('one that did not follow the primary through a failover is not asked, also where it has more of the old log', async () => {
+  await servers.failOver(async (leftBehindUrl) => {
+    const options = { ...world.db.options, url: servers.standbyUrl } as DataSourceOptions;
+    const promoted = await new DataSource(options).initialize();
+    const replica = new Replica(promoted, leftBehindUrl);
+    await expect(replica.caughtUp(0)).rejects.toThrow('not known to have followed the primary');
+    await replica.close();
+    await promoted.destroy();
+  });
 });

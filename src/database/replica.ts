@@ -6,22 +6,27 @@ const POLL_MS = 10;
 /** What the primary has committed by now, and which database it is. */
 interface Mark {
   lsn: string;
+  /** Another one after each failover: a position in the log says nothing on another timeline. */
+  timeline: string;
   system: string;
   database: string;
 }
 
 interface Look {
   is_replica: boolean;
+  is_on_timeline: boolean;
   is_caught_up: boolean;
 }
 
 const MARK = `
-  SELECT pg_current_wal_flush_lsn()::text AS lsn, system_identifier::text AS system, current_database() AS database
-    FROM pg_control_system()`;
+  SELECT lsn::text, left(pg_walfile_name(lsn), 8) AS timeline, system_identifier::text AS system, current_database() AS database
+    FROM pg_control_system(), pg_current_wal_flush_lsn() AS lsn`;
+/** A standby notes the timeline when it has replayed a checkpoint on it, or sooner. */
 const LOOK = `
-  SELECT pg_is_in_recovery() AND system_identifier::text = $2 AND current_database() = $3 AS is_replica,
+  SELECT pg_is_in_recovery() AND system_identifier::text = $3 AND current_database() = $4 AS is_replica,
+         upper(lpad(to_hex(greatest(timeline_id, min_recovery_end_timeline)), 8, '0')) = $2 AS is_on_timeline,
          coalesce(pg_last_wal_replay_lsn() >= $1::pg_lsn, false) AS is_caught_up
-    FROM pg_control_system()`;
+    FROM pg_control_system(), pg_control_checkpoint(), pg_control_recovery()`;
 
 /**
  * A physical standby of the primary, with a pool of its own of the same size. Its URL leads to one server: what is seen of it
@@ -38,7 +43,8 @@ export class Replica {
   /**
    * The replica, once it has replayed what the primary has committed by the time of the call.
    *
-   * @throws Error when it has not within `patienceMs`, cannot be reached, or is no standby of this database
+   * @throws Error when it has not within `patienceMs`, cannot be reached, is no standby of this database, or has not
+   *   followed the primary through its last failover
    */
   async caughtUp(patienceMs: number): Promise<DataSource> {
     const [replica, mark] = await Promise.all([this.connect(), this.mark()]);
@@ -72,9 +78,11 @@ export class Replica {
   }
 }
 
-async function look(replica: DataSource, { lsn, system, database }: Mark): Promise<Look> {
-  const [found] = await replica.query<[Look]>(LOOK, [lsn, system, database]);
+async function look(replica: DataSource, { lsn, timeline, system, database }: Mark): Promise<Look> {
+  const [found] = await replica.query<[Look]>(LOOK, [lsn, timeline, system, database]);
   if (!found.is_replica)
     throw new Error('DATABASE_REPLICA_URL leads to no standby of the database of DATABASE_URL.');
+  if (!found.is_on_timeline)
+    throw new Error('It is not known to have followed the primary through its last failover.');
   return found;
 }

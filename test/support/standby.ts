@@ -33,11 +33,7 @@ export class PrimaryAndStandby {
   ) {}
 
   static async start(): Promise<PrimaryAndStandby> {
-    const folders = ['primary', 'standby'].map((name) => {
-      const folder = mkdtempSync(join(tmpdir(), `amba-${name}-`));
-      chmodSync(folder, 0o755);
-      return folder;
-    }) as [string, string];
+    const folders = ['primary', 'standby'].map(newFolder) as [string, string];
     const primary = await EmbeddedPostgres.open(folders[0], 'server', { throwaway: true });
     // what is acknowledged is written, as it is unless somebody switches it off
     await withClient(primary.url, async (client) => {
@@ -45,13 +41,9 @@ export class PrimaryAndStandby {
       await client.query('SELECT pg_reload_conf()');
     });
     await migrate(primary.url);
-    const standby = findInstallation(folders[1]);
-    await copyCluster(primary.url, standby);
-    const url = new URL(primary.url);
-    url.port = String(await freePort());
-    await start(standby, Number(url.port));
+    const { standby, url } = await standbyOf(primary.url, folders[1]);
     const guarded = folders.map((folder) => ({ folder, watchdog: stopWhenWeAreKilled(folder) }));
-    return new PrimaryAndStandby(primary, standby, url.href, guarded);
+    return new PrimaryAndStandby(primary, standby, url, guarded);
   }
 
   get primaryUrl(): string {
@@ -65,17 +57,36 @@ export class PrimaryAndStandby {
 
   /** Until the standby has what the primary has committed by now. */
   async caughtUp(): Promise<void> {
-    const flushed = 'SELECT pg_current_wal_flush_lsn()::text AS lsn';
-    const [{ lsn }] = await withClient(
-      this.primaryUrl,
-      async (client) => (await client.query<{ lsn: string }>(flushed)).rows as [{ lsn: string }],
-    );
-    const look = `SELECT pg_last_wal_replay_lsn() >= '${lsn}' AS is_there`;
-    while ((await this.ask<{ is_there: boolean }>(look))[0]?.is_there !== true) await sleep(10);
+    await hasReplayed(this.standbyUrl, await positionOf(this.primaryUrl));
   }
 
   stopStandby(): Promise<void> {
     return stop(this.standby, 'fast', '-w');
+  }
+
+  startStandby(): Promise<void> {
+    return start(this.standby, Number(new URL(this.standbyUrl).port));
+  }
+
+  /**
+   * A failover that one standby does not follow: `standbyUrl` is a primary from now on, while the work is done with the URL of
+   * another standby, which stays with the old primary and has more of its log than the new primary has written.
+   */
+  async failOver(work: (leftBehindUrl: string) => Promise<void>): Promise<void> {
+    const folder = newFolder('left-behind');
+    const watchdog = stopWhenWeAreKilled(folder);
+    const { standby, url } = await standbyOf(this.primaryUrl, folder);
+    this.guarded.push({ folder, watchdog });
+    try {
+      await this.ask('SELECT pg_promote()');
+      const write = `SELECT pg_logical_emit_message(true, '', repeat('.', 1000000))`;
+      await withClient(this.primaryUrl, (client) => client.query(write));
+      await hasReplayed(url, await positionOf(this.primaryUrl));
+      await work(url);
+    } finally {
+      await stop(standby, 'fast', '-w');
+      rmSync(standby.home, { recursive: true, force: true });
+    }
   }
 
   async close(): Promise<void> {
@@ -87,6 +98,25 @@ export class PrimaryAndStandby {
       rmSync(folder, { recursive: true, force: true });
     }
   }
+}
+
+function newFolder(name: string): string {
+  const folder = mkdtempSync(join(tmpdir(), `amba-${name}-`));
+  chmodSync(folder, 0o755);
+  return folder;
+}
+
+/** A standby, in this folder, that streams. */
+async function standbyOf(
+  primaryUrl: string,
+  folder: string,
+): Promise<{ standby: Installation; url: string }> {
+  const standby = findInstallation(folder);
+  await copyCluster(primaryUrl, standby);
+  const url = new URL(primaryUrl);
+  url.port = String(await freePort());
+  await start(standby, Number(url.port));
+  return { standby, url: url.href };
 }
 
 /** A backup of a running cluster, as the documentation of PostgreSQL has it made with the functions for it. */
@@ -121,6 +151,23 @@ async function withClient<T>(connectionString: string, work: (client: Client) =>
   } finally {
     await client.end();
   }
+}
+
+/** Of what a primary has written to its log. */
+async function positionOf(primaryUrl: string): Promise<string> {
+  const flushed = 'SELECT pg_current_wal_flush_lsn()::text AS lsn';
+  return withClient(
+    primaryUrl,
+    async (client) => (await client.query<{ lsn: string }>(flushed)).rows[0]!.lsn,
+  );
+}
+
+/** Until a standby is there, or further. */
+async function hasReplayed(standbyUrl: string, lsn: string): Promise<void> {
+  const look = `SELECT pg_last_wal_replay_lsn() >= '${lsn}' AS is_there`;
+  await withClient(standbyUrl, async (client) => {
+    while ((await client.query<{ is_there: boolean }>(look)).rows[0]?.is_there !== true) await sleep(10);
+  });
 }
 
 async function freePort(): Promise<number> {
