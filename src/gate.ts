@@ -42,7 +42,7 @@ export function gateTo(application: RequestListener, config: Config, limits: Rat
     response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
     if (allowBrowsers(request, response, path)) return;
     const refuse = (error: unknown) => answerError(response, explainFailure(error), request.id);
-    request.quota = new Quota(limits, response, networkOf(addressOf(request, trust) ?? ''));
+    request.quota = new Quota(limits, response, networkOf(addressOf(request, trust)));
     const admit = () => {
       const fault = faultInHeaders(request);
       if (fault) refuse(fault);

@@ -101,6 +101,18 @@ describe('an address', () => {
     expect(answers.map((answer) => leftIn(answer).address)).toEqual([19, 18, 17, 19, 19, 18, 19]);
   });
 
+  it('is the same from any port, where the proxy names that too', async () => {
+    const left = [
+      '203.0.113.78:1024',
+      '203.0.113.78:1025',
+      '203.0.113.78',
+      '[2001:db8:0:3::1]:7',
+      '[2001:db8:0:3::2]',
+    ];
+    const answers = await times(left.length, (i) => config({ 'x-forwarded-for': left[i]! }));
+    expect(answers.map((answer) => leftIn(answer).address)).toEqual([19, 18, 17, 19, 18]);
+  });
+
   it('may always ask for health and metrics', async () => {
     const busy = phone();
     await times(21, () => config(busy));
