@@ -3,7 +3,6 @@ import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { RouteOptions } from 'fastify';
 import { once } from 'node:events';
 import type { IncomingMessage, RequestListener, Server } from 'node:http';
-import type { Quota } from './limits/quota';
 import { DOCS_PATH } from './openapi';
 import type { Trust } from './proxies';
 import type { AdmittedRequest } from './request-input';
@@ -36,6 +35,7 @@ export class FastifyOnServer extends FastifyAdapter {
     });
     const fastify = this.getInstance();
     fastify.decorateRequest('quota');
+    fastify.decorateRequest('address');
     fastify.addHook('onRoute', (route) => {
       if (route.url.startsWith(`/${DOCS_PATH}`)) serveDocsAsExpressDoes(route);
     });
@@ -44,7 +44,8 @@ export class FastifyOnServer extends FastifyAdapter {
       raw.url = raw.originalUrl;
       request.body = raw.body;
       request.query = raw.query;
-      (request as unknown as { quota: Quota }).quota = raw.quota;
+      const { quota, address } = raw;
+      Object.assign(request, { quota, address });
       const fault = decode(request.params as Record<string, string>);
       if (!fault) raw.route = patternOf(request.routeOptions.url);
       done(fault);

@@ -23,6 +23,8 @@ const EXPOSED_HEADERS = [
 const CLIENT_PLANE = new RegExp(`^(${VERSION_PREFIX})?/client(/|$)`, 'i');
 /** Whoever watches the server must be heard above those who flood it. */
 const UNLIMITED = /^\/(health\/(live|ready)|metrics)\/?$/i;
+/** The address of a client that has closed its connection by now. */
+const GONE = 'gone';
 /** As a proxy is asked: `GET http://host/path`. */
 const SCHEME_AND_HOST = /^https?:\/\/[^/?#]+/i;
 
@@ -42,7 +44,8 @@ export function gateTo(application: RequestListener, config: Config, limits: Rat
     response.setHeaders(securityHeaders(path, cameOverTls(request, trust)));
     if (allowBrowsers(request, response, path)) return;
     const refuse = (error: unknown) => answerError(response, explainFailure(error), request.id);
-    request.quota = new Quota(limits, response, networkOf(addressOf(request, trust)));
+    request.address = addressOf(request, trust) ?? GONE;
+    request.quota = new Quota(limits, response, networkOf(request.address));
     const admit = () => {
       const fault = faultInHeaders(request);
       if (fault) refuse(fault);

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { isIP } from 'node:net';
 import proxyAddress, { compile } from 'proxy-addr';
 import { StartupError } from './common/startup-error';
 import type { Config } from './config';
@@ -19,9 +20,20 @@ export function trustedProxies({ trustProxy = 0 }: Config): Trust {
   }
 }
 
-/** The client's network address, behind trusted proxies the one that they name; undefined when it is gone already. */
+/** As some proxies name a client, with the port of its connection: `192.0.2.1:4711`, `[2001:db8::1]:4711`. */
+const WITH_PORT = /^(?:(\d+\.\d+\.\d+\.\d+):\d+|\[(.+)\](?::\d+)?)$/;
+
+/**
+ * The client's network address, behind trusted proxies the one that they name; the proxy's own when what it names is none.
+ * Undefined when the client is gone already.
+ */
 export function addressOf(request: IncomingMessage, trust: Trust): string | undefined {
-  return request.socket.remoteAddress && proxyAddress(request, trust);
+  const own = request.socket.remoteAddress;
+  if (own === undefined) return undefined;
+  const named = proxyAddress(request, trust);
+  const [, v4, v6] = WITH_PORT.exec(named) ?? [];
+  const address = v4 ?? v6 ?? named;
+  return isIP(address) ? address : own;
 }
 
 /** Whether the request came over TLS, as a trusted proxy says: we speak plain HTTP ourselves. */

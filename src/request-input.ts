@@ -12,6 +12,8 @@ export interface AdmittedRequest extends IdentifiedRequest {
   /** In origin form, without the version prefix. */
   url: string;
   query: ParsedUrlQuery;
+  /** The client's network address. */
+  address: string;
   /** For the guards to take from. */
   quota: Quota;
   /** Parsed, and free of what no route can mean; undefined when none was sent. */

@@ -307,6 +307,19 @@ describe('two instances on one database', () => {
     });
   });
 
+  it('do not wait for a table that somebody holds: a claim goes on, and guesses are counted here meanwhile', async () => {
+    await onTwo('database', async (one) => {
+      const holder = one.db.createQueryRunner();
+      await holder.startTransaction();
+      await holder.query('LOCK TABLE rate_limits IN ACCESS EXCLUSIVE MODE');
+      expect(await guess(one, 5)).toEqual({ '404 INVALID_CODE': 3, '429 RATE_LIMITED': 2 });
+      // the lock is there still: nobody has waited for it to the end
+      await holder.query('SELECT FROM rate_limits');
+      await holder.rollbackTransaction();
+      await holder.release();
+    });
+  });
+
   it('tell each other what they counted of all requests, and count on from there', async () => {
     await onTwo('database', async (one, two) => {
       expect(await ask(one, 6)).toEqual({ '200': 6 });

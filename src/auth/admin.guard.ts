@@ -38,7 +38,7 @@ export class AdminGuard implements CanActivate {
     noteOfRequest({ project_id: request.projectId });
     request.developer = identity.developer;
     const { kind, id, name } = identity;
-    request.actor = { kind, id, name, address: request.ip, requestId: request.id };
+    request.actor = { kind, id, name, address: request.address, requestId: request.id };
     return true;
   }
 

@@ -34,7 +34,7 @@ export const MaybeCaller = createParamDecorator(
 
 /** The network address that the request came from, behind trusted proxies the one that they name. */
 export const ClientAddress = createParamDecorator(
-  (_: unknown, context: ExecutionContext): string => requestOf(context).ip,
+  (_: unknown, context: ExecutionContext): string => requestOf(context).address,
 );
 
 /** Who administers, for the audit log. */

@@ -4,7 +4,7 @@ export interface RequestWithId {
   id: string;
   headers: Record<string, string | string[] | undefined>;
   /** The client's network address; `TRUST_PROXY` says whose word is taken for it. */
-  ip: string;
+  address: string;
   params: Record<string, string | undefined>;
 }
 

@@ -1,8 +1,12 @@
 import { RateLimiterMemory, RateLimiterPostgres } from 'rate-limiter-flexible';
 import type { DataSource } from 'typeorm';
+import { settledWithin } from '../common/settled-within';
 import { LIMITS_TABLE, storedKeyOf } from './limits-table';
 import { standingOf, type Limit, type Limiter, type Standing } from './limiter';
 import { hasNone, hasRoom } from './local-limiter';
+
+const PATIENCE_MS = 500;
+const REST_MS = 5_000;
 
 /**
  * Counts in the database, exactly, for all instances. A count is one statement, which commits by itself and locks its own
@@ -43,11 +47,20 @@ export class StoredLimiter implements Limiter {
   }
 }
 
-/** The library's statements on our own pool: it would prepare them by names that a pooler may not know. */
+/**
+ * The library's statements on our own pool: it would prepare them by names that a pooler may not know. A claim waits half a
+ * second for its limits at most; then they are left alone for a while, and the library counts here.
+ */
 function clientOn(dataSource: DataSource) {
+  let restsUntil = 0;
   return {
     query: async ({ text, values }: { text: string; values: unknown[] }) => {
-      const rows = await dataSource.query<object[]>(text, values);
+      if (Date.now() < restsUntil) throw new Error('The table of limits did not answer in time');
+      const rows = await settledWithin(dataSource.query<object[]>(text, values), PATIENCE_MS);
+      if (rows === undefined) {
+        restsUntil = Date.now() + REST_MS;
+        throw new Error('The table of limits does not answer in time');
+      }
       return { rows, rowCount: rows.length };
     },
   };
