@@ -121,10 +121,13 @@ describe.each(['express', 'fastify'] as const)('on %s', (httpAdapter) => {
     };
     await probe(randomUUID());
     const { series } = await scrape(world);
+    // node tells of a kind of garbage collection when it first makes one
+    const ofNode = /^nodejs_gc_/;
+    const ours = (all: string[]) => all.filter((name) => !ofNode.test(name));
     const moved = await movedBy(world, { name: COUNT, by: 'route' }, async () => {
       for (let i = 0; i < 10; i += 1) await probe(randomUUID());
     });
-    expect((await scrape(world)).series).toEqual(series);
+    expect(ours((await scrape(world)).series)).toEqual(ours(series));
     expect(moved).toEqual({
       none: 10 * 20,
       // GET, PATCH and DELETE of a project, and the scrape before
